@@ -1,0 +1,167 @@
+"""JobContext: all that a handler sees of the platform."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+OnLine = Callable[[str], None]
+
+
+class Reporter(Protocol):
+    """Where a running attempt tells how far it is, and learns that it must stop."""
+
+    def progress(self, percent: float, message: str | None) -> None:
+        """Note how far the attempt is."""
+
+    def stage(self, name: str) -> None:
+        """Note what the attempt is doing."""
+
+    def log(self, line: str) -> None:
+        """Append a line to the job's log."""
+
+    def check(self) -> None:
+        """Raise the reason to stop, if there is one."""
+
+
+class Output(Protocol):
+    """A file or folder that a job makes: written at `path`, visible at `target` once the attempt succeeded."""
+
+    @property
+    def path(self) -> Path:
+        """Where to write: a temporary sibling of the target, on the same file system."""
+
+    @property
+    def target(self) -> Path:
+        """Where the result will be."""
+
+    @property
+    def uri(self) -> str:
+        """The target as the payload named it, for the result."""
+
+
+class Files(Protocol):
+    """The inputs, outputs and scratch space of one attempt."""
+
+    def input(self, uri: str) -> Path:
+        """Return a readable local path."""
+
+    def output(self, uri: str, *, directory: bool, last: str | None) -> Output:
+        """Plan an output."""
+
+    @property
+    def workdir(self) -> Path:
+        """A private folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended: its exit code and the last lines of its standard error."""
+
+    returncode: int
+    stderr_tail: tuple[str, ...]
+
+
+class Children(Protocol):
+    """Runs work outside the worker process."""
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        check: Callable[[], None],
+        on_stdout: OnLine | None,
+        on_stderr: OnLine | None,
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+    ) -> Completed:
+        """Run a program."""
+
+    def call(self, function: Callable[P, T], check: Callable[[], None], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function."""
+
+
+class JobContext:
+    """One attempt, as its handler sees it. Safe to use from the handler's thread only."""
+
+    def __init__(self, *, job_id: str, attempt: int, reporter: Reporter, files: Files, children: Children) -> None:
+        self.id = job_id
+        self.attempt = attempt
+        self._reporter = reporter
+        self._files = files
+        self._children = children
+
+    def progress(self, percent: float, message: str | None = None) -> None:
+        """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
+        self._reporter.progress(percent, message)
+
+    def stage(self, name: str) -> None:
+        """Name what the job does now, in a word or two, such as `downloading`."""
+        self._reporter.stage(name)
+
+    def log(self, line: str) -> None:
+        """Append one line to the job's log."""
+        self._reporter.log(line)
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled, TimeLimitError, ShuttingDown or LeaseLostError if this attempt has to end now."""
+        self._reporter.check()
+
+    def input(self, uri: str) -> Path:
+        """Return a local path with the content of `uri`.
+
+        Raises PathForbiddenError outside the allowed roots, InputNotFoundError where there is no readable file.
+        """
+        self.check_cancelled()
+        return self._files.input(uri)
+
+    def output(self, uri: str, *, directory: bool = False, last: str | None = None) -> Output:
+        """Plan an output; nothing is visible at its target before the handler has returned.
+
+        The handler writes to `output.path` (for a directory it exists already, empty). When the handler returns, the
+        platform checks that this attempt still owns the job and renames; otherwise it removes what was written. A
+        directory's entries replace entries of the same name in an existing target; `last` names the entry that goes
+        away first and comes last, so that its presence means complete.
+        """
+        self.check_cancelled()
+        return self._files.output(uri, directory=directory, last=last)
+
+    @property
+    def workdir(self) -> Path:
+        """A private scratch folder, removed when the attempt ends however it ends."""
+        return self._files.workdir
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        on_stdout: OnLine | None = None,
+        on_stderr: OnLine | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a program to its end in a process group of its own, with a clean environment (PATH, HOME, LANG + `env`).
+
+        Lines of its output are given to the callbacks as they come, in the handler's thread. The group is killed when
+        the attempt has to end, and when the worker dies. A non-zero exit is returned, not raised.
+        """
+        self.check_cancelled()
+        return self._children.run(
+            [str(word) for word in command],
+            check=self._reporter.check,
+            on_stdout=on_stdout,
+            on_stderr=on_stderr,
+            cwd=cwd,
+            env=env,
+        )
+
+    def isolated(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a module-level function in a warm child process, so that a crash or a hang ends only this attempt.
+
+        Arguments and result are pickled; errors of the platform's tree come back as they are. Raises
+        ChildCrashedError if the child dies (segmentation fault, out of memory).
+        """
+        self.check_cancelled()
+        return self._children.call(function, self._reporter.check, *args, **kwargs)

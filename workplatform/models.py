@@ -1,0 +1,30 @@
+"""The bases of every payload and result, and the wire's spelling."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class WireModel(BaseModel):
+    """A value that crosses the wire: camelCase outside, snake_case inside, immutable, no unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
+    )
+
+
+class Payload(WireModel):
+    """What a job type takes. Every field needs a description; examples show up in docs and forms."""
+
+
+class Result(WireModel):
+    """What a job type gives back. `success` is there for clients that look at nothing else."""
+
+    success: Literal[True] = True
