@@ -85,18 +85,14 @@ class Settings(BaseModel):
     node_name: str = Field(
         default_factory=socket.gethostname, pattern=r"[\w.-]+", description="Name of this node, unique in the fleet"
     )
-    lease: Seconds = Field(
-        timedelta(seconds=12), description="Seconds that a silent worker keeps its jobs"
-    )
+    lease: Seconds = Field(timedelta(seconds=12), description="Seconds that a silent worker keeps its jobs")
     heartbeat: Seconds = Field(
         timedelta(seconds=1), description="Seconds between renewals of a lease, and until a cancellation is noticed"
     )
     shutdown_grace: Seconds = Field(
         timedelta(seconds=10), description="Seconds that running jobs get to end when the platform stops"
     )
-    retention: Seconds = Field(
-        timedelta(days=7), description="Seconds that a finished job and its log are kept"
-    )
+    retention: Seconds = Field(timedelta(days=7), description="Seconds that a finished job and its log are kept")
     durability: Literal["everysec", "always"] = Field(
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )

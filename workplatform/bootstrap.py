@@ -1,0 +1,48 @@
+"""The composition root: builds the platform of one process from its settings."""
+
+from dataclasses import dataclass
+
+from workplatform.callbacks import Callbacks
+from workplatform.celery_app import Wakeups
+from workplatform.embedded import address
+from workplatform.registry import Registry, discover
+from workplatform.service import JobService
+from workplatform.settings import Settings
+from workplatform.store.connection import Connector
+from workplatform.store.events import EventLog
+from workplatform.store.jobs import JobStore
+from workplatform.submission import Submitter
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything a process of the platform works with. Nothing is connected before it is used."""
+
+    settings: Settings
+    registry: Registry
+    connector: Connector
+    store: JobStore
+    submitter: Submitter
+    callbacks: Callbacks
+    service: JobService
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.connector.close()
+
+
+def build(settings: Settings) -> Platform:
+    """Build the platform; raises RegistryError for a wrong job type."""
+    registry = discover(settings.job_packages)
+    connector = Connector(address(settings))
+    store = JobStore(connector, prefix=settings.key_prefix)
+    submitter = Submitter(registry, Wakeups().build)
+    callbacks = Callbacks(submitter)
+    service = JobService(
+        registry=registry,
+        store=store,
+        events=EventLog(connector, prefix=settings.key_prefix),
+        submitter=submitter,
+        callbacks=callbacks,
+    )
+    return Platform(settings, registry, connector, store, submitter, callbacks, service)

@@ -1,0 +1,123 @@
+"""Celery behind one door: the app, the transport and consumer as we need them, and the builder of its messages.
+
+The only module that imports celery and kombu. What the choices rest on is measured in bench/ and told in
+docs/operating.md; each broker option has a test in tests/integration/test_broker_options.py.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from celery import Celery, signals
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
+from kombu import serialization
+from kombu.transport import redis as kombu_redis
+from kombu.transport.virtual import Base64
+
+__all__ = ["Consumer", "Transport", "Wakeups", "app", "signals"]
+
+_log = structlog.get_logger()
+
+_JOB: Final = "@job@"
+_RETRY_FIRST_S: Final = 0.25
+_RETRY_MOST_S: Final = 2.0
+_ROOM_POLL_S: Final = 0.1
+
+app = Celery("workplatform", config_source="celeryconfig", set_as_current=False)
+
+
+class Channel(kombu_redis.Channel):
+    """kombu's channel without restoring messages.
+
+    A restored message starts a job that still runs a second time when a connection drops, and its path through
+    kombu's closed connection kills a busy worker. The record's lease recovers what a restore would.
+    """
+
+    do_restore = False
+
+
+class Transport(kombu_redis.Transport):
+    """kombu's Redis transport with our channel."""
+
+    Channel = Channel
+
+
+class Consumer(CeleryConsumer):
+    """Celery's consumer that reconnects within seconds and stops taking messages while the node is full.
+
+    `has_room` is asked before each message is awaited; while it says no, it is asked again ten times a second.
+    """
+
+    has_room: Callable[[], bool] = staticmethod(lambda: True)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect to Redis, trying for as long as it takes: at first four times a second, then every two."""
+        return conn.ensure_connection(
+            _tell_connection_error,
+            None,
+            interval_start=_RETRY_FIRST_S,
+            interval_step=_RETRY_FIRST_S,
+            interval_max=_RETRY_MOST_S,
+            callback=maybe_shutdown,
+        )
+
+    def on_ready(self) -> None:
+        """Put the gate before the channel's own prefetch limit."""
+        super().on_ready()
+        qos = self.task_consumer.channel.qos
+        can_consume = qos.can_consume
+        qos.can_consume = lambda: can_consume() and self._may_take_more()
+
+    def _may_take_more(self) -> bool:
+        if type(self).has_room():
+            return True
+        # Nothing else wakes the loop while no message is awaited.
+        self.hub.call_later(_ROOM_POLL_S, _nothing)
+        return False
+
+
+def _tell_connection_error(error: Exception, interval_s: float) -> None:
+    _log.warning("broker_unreachable", error=str(error), retry_in_s=interval_s)
+
+
+def _nothing() -> None:
+    """Let the event loop turn once."""
+
+
+class Wakeups:
+    """Builds the Celery messages that wake a worker up for a job. They carry the job's id and nothing else."""
+
+    def __init__(self) -> None:
+        self._templates: dict[tuple[str, str, int], tuple[str, ...]] = {}
+
+    def build(self, job_id: str, job_type: str, queue: str, priority: int) -> bytes:
+        """Return the message for a job, as kombu's Redis transport stores it."""
+        key = (job_type, queue, priority)
+        parts = self._templates.get(key)
+        if parts is None:
+            parts = self._templates[key] = tuple(_template(job_type, queue, priority).split(_JOB))
+        return job_id.join(parts).encode()
+
+
+def _template(job_type: str, queue: str, priority: int) -> str:
+    """Build a message (protocol 2) with Celery's and kombu's own code, the job's id left open."""
+    task = app.amqp.as_task_v2(_JOB, job_type, argsrepr=f"('{_JOB}',)", kwargsrepr="{}", ignore_result=True)
+    content_type, encoding, body = serialization.dumps(task.body, serializer="json")
+    return json.dumps(
+        {
+            "body": Base64().encode(body),
+            "content-encoding": encoding,
+            "content-type": content_type,
+            "headers": task.headers,
+            "properties": {
+                **task.properties,
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": queue},
+                "priority": priority,
+                "body_encoding": "base64",
+                "delivery_tag": _JOB,
+            },
+        }
+    )

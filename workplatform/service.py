@@ -1,0 +1,129 @@
+"""All that the API, the CLI and the scheduler may ask of the platform."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from workplatform.callbacks import Callbacks
+from workplatform.errors import IllegalTransitionError
+from workplatform.registry import Registry
+from workplatform.states import Status
+from workplatform.store.events import EventLog
+from workplatform.store.jobs import JobStore
+from workplatform.store.records import LogLine, NewJob, Page, Record
+from workplatform.submission import Submitter
+from workplatform.wire import job_document
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Jobs as documents, the numbers around them, and where the next page starts."""
+
+    jobs: list[dict[str, Any]]
+    total: int
+    counts: Mapping[Status, int]
+    next_cursor: str | None
+
+
+class JobService:
+    """The use cases. Every method may raise StoreUnavailableError."""
+
+    def __init__(
+        self, *, registry: Registry, store: JobStore, events: EventLog, submitter: Submitter, callbacks: Callbacks
+    ) -> None:
+        self.registry = registry
+        self.events = events
+        self._store = store
+        self._submitter = submitter
+        self._callbacks = callbacks
+
+    def prepare(self, document: object) -> NewJob:
+        """Check one submission, storing nothing; raises InvalidSubmissionError."""
+        return self._submitter.prepare(document)
+
+    def create(self, jobs: Sequence[NewJob]) -> int:
+        """Store prepared jobs in one atomic step; returns the moment in ms of Unix time."""
+        return self._store.create(jobs)
+
+    def get(self, job_id: str) -> dict[str, Any]:
+        """Return a job as a document; raises JobNotFoundError."""
+        record = self._store.get(job_id)
+        served = self._store.served() if record.status is Status.QUEUED else frozenset[str]()
+        return self._document(record, served)
+
+    def list(self, *, job_type: str = "", status: str = "", limit: int = 20, cursor: str = "") -> Listing:
+        """Return a page of jobs, newest first."""
+        page = self._store.page(job_type=job_type, status=status, limit=limit, below=cursor)
+        wanted = {key: n for key, n in page.counts.items() if job_type in ("", key[0]) and status in ("", key[1])}
+        return Listing(
+            jobs=[self._document(record, page.served) for record in page.records],
+            total=sum(wanted.values()),
+            counts=_by_status(page, job_type),
+            next_cursor=page.records[-1].id if page.has_more else None,
+        )
+
+    def cancel(self, job_id: str) -> Status:
+        """Cancel a job; raises JobNotFoundError, or IllegalTransitionError if it has ended otherwise."""
+        record = self._store.get(job_id)
+        callback = self._callbacks.for_ending(
+            record, status=Status.CANCELLED, result=None, error=None, duration_ms=_elapsed_ms(record)
+        )
+        done, before = self._store.cancel(job_id, message="cancelled on request", callback=callback)
+        if not done and before != Status.CANCELLED:
+            raise IllegalTransitionError(f"the job has already ended: it is {before}")
+        return Status.CANCELLED
+
+    def retry(self, job_id: str) -> Status:
+        """Queue a failed or cancelled job again; raises JobNotFoundError or IllegalTransitionError."""
+        refusal = self._store.retry(job_id, self._submitter.wakeup(self._store.get(job_id)))
+        if refusal:
+            raise IllegalTransitionError(f"only failed and cancelled jobs can be retried; this one is {refusal}")
+        return Status.QUEUED
+
+    def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> Sequence[LogLine]:
+        """Return lines of a job's log, oldest first; raises JobNotFoundError."""
+        lines = self._store.logs(job_id, after=after, limit=limit)
+        if not lines:
+            self._store.get(job_id)
+        return lines
+
+    def stats(self) -> dict[str, Any]:
+        """Return counts by status and type, and what serves which queue."""
+        page = self._store.page(limit=0)
+        types: dict[str, dict[str, int]] = {}
+        for (job_type, status), number in sorted(page.counts.items()):
+            types.setdefault(job_type, {})[status] = number
+        queues = {
+            queue: {"types": [declared.name for declared in declared_types], "served": queue in page.served}
+            for queue, declared_types in self.registry.queues.items()
+        }
+        return {"jobs": _by_status(page, ""), "types": types, "queues": queues, "total": sum(page.counts.values())}
+
+    def unserved_queues(self) -> Sequence[str]:
+        """Return the queues that no live worker serves."""
+        served = self._store.served()
+        return sorted(queue for queue in self.registry.queues if queue not in served)
+
+    def ping(self) -> None:
+        """Raise StoreUnavailableError if Redis does not answer."""
+        self._store.ping()
+
+    def _document(self, record: Record, served: frozenset[str]) -> dict[str, Any]:
+        max_retries = self._submitter.policy(record.type, record.spec).max_retries
+        return job_document(record, max_retries=max_retries, served=served)
+
+
+def _elapsed_ms(record: Record) -> int | None:
+    """Milliseconds that a running job has run, by this host's clock."""
+    if record.started_at is None:
+        return None
+    return max(0, round((datetime.now(UTC) - record.started_at).total_seconds() * 1000))
+
+
+def _by_status(page: Page, job_type: str) -> dict[Status, int]:
+    totals = dict.fromkeys(Status, 0)
+    for (kind, status), number in page.counts.items():
+        if job_type in ("", kind):
+            totals[status] += number
+    return totals

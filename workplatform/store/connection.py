@@ -1,0 +1,121 @@
+"""Talks to Redis: one socket a thread for the scripts, a client for plain reads."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Final
+
+import hiredis
+import redis
+from redis.connection import AbstractConnection
+
+from workplatform.errors import StoreUnavailableError
+from workplatform.store.keys import EVENTS_KEPT, LOG_LINES
+
+Word = str | bytes | int | float
+
+_PAUSE_S: Final = 0.1
+
+
+class Connector:
+    """Makes connections to one Redis; nothing connects before it is used.
+
+    `url` is redis://, rediss:// or unix://. Calls time out after 5 s and report StoreUnavailableError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._pool = redis.ConnectionPool.from_url(
+            url, socket_timeout=5, socket_connect_timeout=3, max_connections=1000, client_name="workplatform"
+        )
+        self.client = redis.Redis(connection_pool=self._pool)
+
+    def connect(self) -> AbstractConnection:
+        """Open a connection that belongs to the caller."""
+        return self._pool.get_connection()
+
+    def read(self, call: Callable[[redis.Redis], Any]) -> Any:
+        """Run plain commands; raises StoreUnavailableError if Redis does not answer."""
+        try:
+            return call(self.client)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.disconnect()
+
+
+class Scripts:
+    """The Lua scripts of `lua/`, called by name. Safe to use from many threads: each has a socket of its own."""
+
+    def __init__(self, connector: Connector, *, prefix: str) -> None:
+        self._connector = connector
+        self._local = threading.local()
+        self._sources = _load(prefix)
+        self._digests = {
+            name: hashlib.sha1(source, usedforsecurity=False).hexdigest() for name, source in self._sources.items()
+        }
+
+    def __call__(self, name: str, *words: Word) -> Any:
+        """Run a script once; raises StoreUnavailableError if Redis does not answer.
+
+        After that error nobody knows whether the script ran.
+        """
+        try:
+            return self._evaluate(name, words)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            self._drop()
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+        except redis.exceptions.ResponseError as error:
+            if "LOADING" in str(error) or "MASTERDOWN" in str(error):
+                raise StoreUnavailableError(f"Redis is not ready: {error}") from error
+            raise
+
+    def persist(self, name: str, *words: Word, patience_s: float) -> Any:
+        """Run a script that may safely run twice, trying again for `patience_s` seconds while Redis is away."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                return self(name, *words)
+            except StoreUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
+
+    def _evaluate(self, name: str, words: tuple[Word, ...]) -> Any:
+        connection = self._connection()
+        try:
+            return _ask(connection, ("EVALSHA", self._digests[name], 0, *words))
+        except redis.exceptions.NoScriptError:
+            return _ask(connection, ("EVAL", self._sources[name], 0, *words))
+
+    def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connector.connect()
+        return connection
+
+    def _drop(self) -> None:
+        connection: AbstractConnection | None = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.disconnect()
+
+
+def _ask(connection: AbstractConnection, command: tuple[Any, ...]) -> Any:
+    connection.send_packed_command([hiredis.pack_command(command)], check_health=False)
+    return connection.read_response()
+
+
+def _load(prefix: str) -> dict[str, bytes]:
+    """Read the scripts, each with the shared part before it."""
+    folder = files("workplatform.store") / "lua"
+    shared = (folder / "_shared.lua").read_text("utf-8")
+    for mark, value in (("@PREFIX@", prefix), ("@EVENTS_KEPT@", EVENTS_KEPT), ("@LOG_LINES@", LOG_LINES)):
+        shared = shared.replace(mark, str(value))
+    return {
+        entry.name.removesuffix(".lua"): (shared + entry.read_text("utf-8")).encode()
+        for entry in folder.iterdir()
+        if entry.name.endswith(".lua") and not entry.name.startswith("_")
+    }

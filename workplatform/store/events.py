@@ -1,0 +1,56 @@
+"""The event stream: everything that happened to jobs, in order, for the API processes to pass on."""
+
+from typing import Any
+
+import redis
+
+from workplatform.errors import StoreUnavailableError
+from workplatform.store.connection import Connector
+from workplatform.store.keys import Keys
+from workplatform.store.records import StoredEvent
+
+_BATCH = 1000
+
+
+class EventLog:
+    """Reads the stream. One reader a process is enough for any number of clients."""
+
+    def __init__(self, connector: Connector, *, prefix: str) -> None:
+        self._connector = connector
+        self._key = Keys(prefix).events
+
+    def last_id(self) -> str:
+        """Return the newest entry's id, "0-0" if there is none."""
+        entries = self._connector.read(lambda client: client.xrevrange(self._key, count=1))
+        return entries[0][0].decode() if entries else "0-0"
+
+    def after(self, event_id: str, *, limit: int = _BATCH) -> list[StoredEvent]:
+        """Return the entries after an id, oldest first, at once."""
+        entries = self._connector.read(lambda client: client.xrange(self._key, f"({event_id}", "+", count=limit))
+        return [_parse(*entry) for entry in entries]
+
+    def follow(self, event_id: str, *, block_s: float) -> list[StoredEvent]:
+        """Wait up to `block_s` (under the 5 s socket timeout) for entries after an id."""
+        try:
+            answer = self._connector.client.xread({self._key: event_id}, count=_BATCH, block=int(block_s * 1000))
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+        streams = answer.values() if isinstance(answer, dict) else (entries for _, entries in answer or ())
+        return [_parse(*entry) for entries in streams for entry in _flat(entries)]
+
+
+def _flat(entries: Any) -> list[Any]:
+    """Undo the extra list that RESP3 answers carry."""
+    return entries[0] if len(entries) == 1 and isinstance(entries[0], list) else list(entries)
+
+
+def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> StoredEvent:
+    named = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    return StoredEvent(
+        id=entry_id.decode(),
+        event=named.pop("event"),
+        job_id=named.pop("job"),
+        type=named.pop("type"),
+        status=named.pop("status"),
+        fields=named,
+    )

@@ -1,0 +1,194 @@
+"""The job store: each method is one Lua transition, or one read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+
+from workplatform.errors import JobNotFoundError
+from workplatform.states import Status
+from workplatform.store.connection import Connector, Scripts, Word
+from workplatform.store.keys import Keys
+from workplatform.store.records import (
+    Beat,
+    Claimant,
+    Grant,
+    LogLine,
+    NewJob,
+    Page,
+    Record,
+    Refusal,
+    Settlement,
+    Verdict,
+    moment,
+    parse_record,
+)
+
+JOBS_PER_CALL: Final = 500
+_PATIENCE_S: Final = 10.0
+
+
+class JobStore:
+    """Every transition of a job, atomic in Redis. Methods raise StoreUnavailableError when Redis does not answer."""
+
+    def __init__(self, connector: Connector, *, prefix: str) -> None:
+        self._connector = connector
+        self._scripts = Scripts(connector, prefix=prefix)
+        self.keys = Keys(prefix)
+
+    def create(self, jobs: Sequence[NewJob]) -> int:
+        """Create jobs with their messages; returns the moment in ms. At most JOBS_PER_CALL are one atomic step."""
+        created = 0
+        for start in range(0, len(jobs), JOBS_PER_CALL):
+            words: list[Word] = []
+            for job in jobs[start : start + JOBS_PER_CALL]:
+                words += job.words()
+            created = int(self._scripts("submit", *words))
+        return created
+
+    def get(self, job_id: str) -> Record:
+        """Return a job; raises JobNotFoundError."""
+        fields = self._connector.read(lambda client: client.hgetall(self.keys.job(job_id)))
+        if not fields:
+            raise JobNotFoundError(f"there is no job {job_id}")
+        return parse_record(job_id, _named(fields))
+
+    def page(self, *, job_type: str = "", status: str = "", limit: int = 20, below: str = "") -> Page:
+        """Return jobs newest first, starting below the id `below`; empty words mean all."""
+        counts, records, served = self._scripts("list", job_type, status, limit + 1 if limit else 0, below)
+        found = [
+            parse_record(job_id.decode(), _paired(fields))
+            for job_id, fields in zip(records[::2], records[1::2], strict=True)
+            if fields
+        ]
+        return Page(
+            records=found[:limit],
+            counts={
+                (kind.decode(), Status(state.decode())): number
+                for kind, state, number in zip(counts[::3], counts[1::3], counts[2::3], strict=True)
+            },
+            served=frozenset(member.decode().split("/", 1)[0] for member in served),
+            has_more=len(found) > limit,
+        )
+
+    def claim(self, job_id: str, claimant: Claimant, *, claim: str, message: bytes) -> Grant | Refusal:
+        """Claim a queued job for an attempt; the same `claim` word gets the same grant again.
+
+        `message` goes back to its list if the node has no free slot.
+        """
+        who = (claimant.worker, claimant.node, claimant.slots, _ms(claimant.lease))
+        answer = self._scripts.persist("claim", job_id, *who, claim, message, patience_s=_PATIENCE_S)
+        match answer:
+            case [b"granted", job_type, fence, attempts, retries, spec, waited]:
+                return Grant(
+                    job_id, job_type.decode(), int(fence), int(attempts), int(retries), orjson.loads(spec), int(waited)
+                )
+            case [b"gone", status]:
+                return Refusal(status.decode())
+        return Refusal("no_slot")
+
+    def has_room(self, node: str, queue: str, slots: int) -> bool:
+        """Whether a queue that was refused a slot should claim again."""
+        return bool(self._scripts("room", node, queue, slots))
+
+    def beat(self, lease: timedelta, beats: Iterable[Beat]) -> list[Verdict]:
+        """Renew leases and carry progress out; returns a verdict for each."""
+        words: list[Word] = [_ms(lease)]
+        for beat in beats:
+            words += (beat.job_id, beat.fence, int(beat.changed), round(beat.progress, 1), beat.stage, beat.message)
+            words += (len(beat.lines), *beat.lines)
+        return [verdict.decode() for verdict in self._scripts("beat", *words)]
+
+    def settle(self, job_id: str, fence: int, settlement: Settlement, *, only_if_lapsed: bool = False) -> bool:
+        """End an attempt; False if the job is not this attempt's any more (nothing is changed then)."""
+        words: list[Word] = [
+            job_id,
+            fence,
+            "lapsed" if only_if_lapsed else "owner",
+            settlement.status,
+            settlement.event,
+            settlement.result,
+            settlement.error,
+            settlement.message,
+            settlement.delay_ms,
+            settlement.reason,
+            settlement.wakeup,
+            settlement.costs,
+            len(settlement.lines),
+            *settlement.lines,
+        ]
+        if settlement.callback:
+            words += settlement.callback.words()
+        return bool(self._scripts.persist("settle", *words, patience_s=_PATIENCE_S) == b"ok")
+
+    def cancel(self, job_id: str, *, message: str, callback: NewJob | None) -> tuple[bool, str]:
+        """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
+        answer = self._scripts("cancel", job_id, message, *(callback.words() if callback else ()))
+        if answer[0] == b"unknown":
+            raise JobNotFoundError(f"there is no job {job_id}")
+        return answer[0] == b"ok", answer[1].decode()
+
+    def retry(self, job_id: str, message: bytes) -> str | None:
+        """Queue a failed or cancelled job again; returns the status that forbids it, if one does."""
+        answer = self._scripts("retry", job_id, message)
+        if answer[0] == b"unknown":
+            raise JobNotFoundError(f"there is no job {job_id}")
+        return answer[1].decode() if answer[0] == b"refused" else None
+
+    def due(self, most: int) -> tuple[list[str], list[str]]:
+        """Return the ids of scheduled jobs that are due and of running jobs whose lease has run out."""
+        scheduled, lapsed = self._scripts("due", most)
+        return [job_id.decode() for job_id in scheduled], [job_id.decode() for job_id in lapsed]
+
+    def promote(self, job_id: str, message: bytes) -> bool:
+        """Queue a scheduled job that is due."""
+        return bool(self._scripts("promote", job_id, message))
+
+    def lost(self, queue: str, priority: int, *, patience: timedelta, most: int) -> list[str]:
+        """Return queued jobs whose message is gone, newest first."""
+        return [job_id.decode() for job_id in self._scripts("lost", queue, priority, _ms(patience), most)]
+
+    def repush(self, job_id: str, message: bytes) -> bool:
+        """Give a queued job a new message, first in line."""
+        return bool(self._scripts("repush", job_id, message))
+
+    def sweep(self, age: timedelta, most: int) -> int:
+        """Remove final jobs that ended longer ago than `age`; returns how many."""
+        return int(self._scripts("sweep", _ms(age), most))
+
+    def announce(self, worker: str, queue: str, lifetime: timedelta, about: Mapping[str, Word]) -> None:
+        """Note that a worker serves a queue until the lifetime is over; zero withdraws it."""
+        words = [word for pair in about.items() for word in pair]
+        self._scripts("announce", worker, queue, _ms(lifetime), *words)
+
+    def served(self) -> frozenset[str]:
+        """Return the queues that have a live worker."""
+        return self.page(limit=0).served
+
+    def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
+        """Return log lines after the line `after`, oldest first."""
+        start = f"({after}" if after else "-"
+        entries = self._connector.read(lambda client: client.xrange(self.keys.logs(job_id), start, "+", count=limit))
+        return [
+            LogLine(entry.decode(), moment(entry.split(b"-")[0]), fields[b"text"].decode("utf-8", "replace"))
+            for entry, fields in entries
+        ]
+
+    def ping(self) -> None:
+        """Raise StoreUnavailableError if Redis does not answer."""
+        self._connector.read(lambda client: client.ping())
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
+
+
+def _named(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    return {name.decode(): value for name, value in fields.items()}
+
+
+def _paired(flat: Any) -> dict[str, bytes]:
+    if isinstance(flat, dict):
+        return _named(flat)
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}

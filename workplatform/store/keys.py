@@ -1,0 +1,53 @@
+"""Every key in Redis: name, type, meaning, lifetime. The Lua scripts spell the same names in `lua/_shared.lua`.
+
+| key (after KEY_PREFIX) | type | meaning | lifetime |
+|---|--------|---|---|
+| job:ID | hash | the record, the truth about a job; fields in `records.py` | RETENTION after end |
+| logs:ID | stream | the job's log, one entry a line, at most LOG_LINES | with the record |
+| index:TYPE:STATUS | zset | ids of the jobs of a type in a status; all scores 0, so ordered by id | while in that status |
+| types | set | every job type that ever had a job | for ever |
+| QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest at the right | until popped |
+| queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while queued |
+| suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
+| sequence | string | the last sequence number given to a queued job | for ever |
+| scheduled | zset | jobs that wait for a moment, by that moment (ms) | while scheduled |
+| leases | zset | running jobs by the end of their lease (ms) | while running |
+| finished | zset | final jobs by the moment they ended (ms) | RETENTION after end |
+| events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
+| slots:NODE | set | running jobs that take one of the node's MAX_CONCURRENT_JOBS | while running |
+| slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
+| serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
+| worker:NAME | hash | what a worker says about itself | expires |
+
+All moments are milliseconds of Redis's own clock, the only clock that counts.
+"""
+
+from typing import Final
+
+EVENTS_KEPT: Final = 20_000
+LOG_LINES: Final = 2_000
+PRIORITIES: Final = (0, 1, 2, 3, 4)
+
+
+class Keys:
+    """Names of the keys that Python reads by itself."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.events = f"{prefix}events"
+        self.scheduled = f"{prefix}scheduled"
+        self.leases = f"{prefix}leases"
+        self.serving = f"{prefix}serving"
+        self.types = f"{prefix}types"
+
+    def job(self, job_id: str) -> str:
+        """Return the record's key."""
+        return f"{self.prefix}job:{job_id}"
+
+    def logs(self, job_id: str) -> str:
+        """Return the key of the job's log."""
+        return f"{self.prefix}logs:{job_id}"
+
+    def worker(self, name: str) -> str:
+        """Return the key of a worker's announcement."""
+        return f"{self.prefix}worker:{name}"

@@ -1,0 +1,99 @@
+-- What every script shares; it is put before each of them. Keys are described in ../keys.py.
+-- The scripts name their keys themselves: the store is one Redis, not a cluster.
+local P = '@PREFIX@'
+local EVENTS_KEPT = @EVENTS_KEPT@
+local LOG_LINES = @LOG_LINES@
+
+local FINAL = {completed = true, failed = true, cancelled = true}
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function job_key(id) return P .. 'job:' .. id end
+local function index_key(type, status) return P .. 'index:' .. type .. ':' .. status end
+local function queued_key(queue, priority) return P .. 'queued:' .. queue .. ':' .. priority end
+
+-- kombu's name for the list of a queue at a priority; 0 has the bare name.
+local function list_key(queue, priority)
+  if tonumber(priority) == 0 then return P .. queue end
+  return P .. queue .. '\6\22' .. priority
+end
+
+-- Appends an event; `more` holds further field-value pairs.
+local function emit(event, id, type, status, more)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'event', event, 'job', id, 'type', type, 'status', status, unpack(more or {}))
+end
+
+local function move(id, type, from, to)
+  redis.call('ZREM', index_key(type, from), id)
+  redis.call('ZADD', index_key(type, to), 0, id)
+end
+
+local function append_logs(id, lines)
+  for _, line in ipairs(lines) do
+    redis.call('XADD', P .. 'logs:' .. id, 'MAXLEN', '~', LOG_LINES, '*', 'text', line)
+  end
+end
+
+-- Puts a job's message at the back of its list with a new number or, with `front`, first in line with the old one.
+local function push(id, queue, priority, message, front)
+  local list = list_key(queue, priority)
+  local number = front and redis.call('HGET', job_key(id), 'sequence')
+  if number then
+    redis.call('RPUSH', list, message)
+  else
+    number = redis.call('INCR', P .. 'sequence')
+    redis.call('HSET', job_key(id), 'sequence', number)
+    redis.call('LPUSH', list, message)
+  end
+  redis.call('ZADD', queued_key(queue, priority), number, id)
+end
+
+-- Creates jobs from `args`, eight words a job, from position `first` on:
+-- id, type, queue, priority, spec (JSON), message, delay in ms (0 = now), reason for the delay.
+-- One call per list and index, not per job: bulk submission lives on that.
+local function create(args, first)
+  local now = now_ms()
+  local count = math.floor((#args - first + 1) / 8)
+  local number = redis.call('INCRBY', P .. 'sequence', count) - count
+  local lists, queued, indexes, types = {}, {}, {}, {}
+  local function collect(groups, key, ...)
+    local group = groups[key]
+    if not group then group = {}; groups[key] = group end
+    for _, word in ipairs({...}) do group[#group + 1] = word end
+  end
+  for at = first, #args, 8 do
+    local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
+    local delay = tonumber(args[at + 6])
+    local status = delay > 0 and 'scheduled' or 'queued'
+    number = number + 1
+    if delay > 0 then
+      redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
+        'status', status, 'createdAt', now, 'reason', args[at + 7], 'dueAt', now + delay)
+      redis.call('ZADD', P .. 'scheduled', now + delay, id)
+    else
+      redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
+        'status', status, 'createdAt', now, 'sequence', number)
+      collect(lists, list_key(queue, priority), args[at + 5])
+      collect(queued, queued_key(queue, priority), number, id)
+    end
+    collect(indexes, index_key(type, status), 0, id)
+    types[type] = true
+    emit('job:queued', id, type, status)
+  end
+  for key, members in pairs(indexes) do redis.call('ZADD', key, unpack(members)) end
+  for key, members in pairs(queued) do redis.call('ZADD', key, unpack(members)) end
+  for key, messages in pairs(lists) do redis.call('LPUSH', key, unpack(messages)) end
+  for type in pairs(types) do redis.call('SADD', P .. 'types', type) end
+  return now
+end
+
+-- Takes a running job from its worker: lease, slot and owner.
+local function unclaim(id, node)
+  redis.call('ZREM', P .. 'leases', id)
+  redis.call('SREM', P .. 'slots:' .. (node or ''), id)
+  redis.call('HDEL', job_key(id), 'worker', 'node', 'claim')
+end

@@ -1,0 +1,19 @@
+-- Tells a worker that was refused a slot whether to ask again.
+-- ARGV: node, queue, slots of the node.
+-- Keeps the queue's place in line while it has messages. Returns 1 if the queue's next claim would get a slot, or if
+-- it has nothing left to claim, else 0.
+local node, queue, slots = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local waiting = P .. 'slot-queue:' .. node
+local has_messages = false
+for priority = 0, 4 do
+  has_messages = has_messages or redis.call('EXISTS', list_key(queue, priority)) == 1
+end
+if not has_messages then
+  redis.call('ZREM', waiting, queue)
+  return 1
+end
+local now = now_ms()
+redis.call('ZADD', waiting, 'NX', now, queue)
+local free = slots - redis.call('SCARD', P .. 'slots:' .. node)
+local before = redis.call('ZCOUNT', waiting, '-inf', '(' .. redis.call('ZSCORE', waiting, queue))
+return free > before and 1 or 0

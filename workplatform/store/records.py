@@ -1,0 +1,203 @@
+"""What the store gives and takes: new jobs, records, grants, events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import orjson
+
+from workplatform.states import Event, Status
+
+Verdict = Literal["ok", "cancelled", "lost"]
+Costs = Literal["attempt", "retry", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to create; `spec` is the JSON of a Spec, `message` what Celery's workers understand."""
+
+    id: str
+    type: str
+    queue: str
+    priority: int
+    spec: bytes
+    message: bytes
+    delay_ms: int = 0
+    reason: str = ""
+
+    def words(self) -> tuple[str | bytes | int, ...]:
+        """Return the words that create() of the Lua scripts reads."""
+        return (self.id, self.type, self.queue, self.priority, self.spec, self.message, self.delay_ms, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A job as it stands in Redis. Moments are aware UTC; `spec`, `result` and `error` are parsed JSON."""
+
+    id: str
+    type: str
+    queue: str
+    priority: int
+    status: Status
+    spec: Mapping[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime | None
+    progress: float
+    stage: str | None
+    message: str | None
+    reason: str | None
+    fence: int
+    attempts: int
+    retries: int
+    worker: str | None
+    result: Any
+    error: Mapping[str, Any] | None
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from the start of the last attempt to the end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims: a worker process on a node; `slots` bounds the node's running jobs, 0 if this type takes none."""
+
+    worker: str
+    node: str
+    slots: int
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to run one attempt."""
+
+    id: str
+    type: str
+    fence: int
+    attempts: int
+    retries: int
+    spec: Mapping[str, Any]
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a claim was not granted: no free slot on the node, or the job's status ("unknown" if there is no job)."""
+
+    reason: str
+
+    @property
+    def is_no_slot(self) -> bool:
+        """Whether the node is full; the message is back in its list."""
+        return self.reason == "no_slot"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker says about one running job; progress goes out only if it `changed`."""
+
+    job_id: str
+    fence: int
+    changed: bool = False
+    progress: float = 0.0
+    stage: str = ""
+    message: str = ""
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where an attempt's ending takes its job."""
+
+    status: Status
+    event: Event
+    costs: Costs
+    message: str = ""
+    result: bytes = b""
+    error: bytes = b""
+    delay_ms: int = 0
+    reason: str = ""
+    wakeup: bytes = b""
+    lines: Sequence[str] = ()
+    callback: NewJob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing and the numbers around it: counts by type and status, queues with a live worker."""
+
+    records: list[Record]
+    counts: Mapping[tuple[str, Status], int]
+    served: frozenset[str]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An entry of the event stream; `id` is its stream id."""
+
+    id: str
+    event: str
+    job_id: str
+    type: str
+    status: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a job's log; `id` orders the lines."""
+
+    id: str
+    at: datetime
+    text: str
+
+
+def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
+    """Build a Record from the hash."""
+    return Record(
+        id=job_id,
+        type=fields["type"].decode(),
+        queue=fields["queue"].decode(),
+        priority=int(fields["priority"]),
+        status=Status(fields["status"].decode()),
+        spec=orjson.loads(fields["spec"]),
+        created_at=moment(fields["createdAt"]),
+        started_at=_moment(fields.get("startedAt")),
+        finished_at=_moment(fields.get("finishedAt")),
+        due_at=_moment(fields.get("dueAt")),
+        progress=float(fields.get("progress") or 0),
+        stage=_text(fields.get("stage")),
+        message=_text(fields.get("message")),
+        reason=_text(fields.get("reason")),
+        fence=int(fields.get("fence") or 0),
+        attempts=int(fields.get("attempts") or 0),
+        retries=int(fields.get("retries") or 0),
+        worker=_text(fields.get("worker")),
+        result=_json(fields.get("result")),
+        error=_json(fields.get("error")),
+    )
+
+
+def moment(milliseconds: bytes | int) -> datetime:
+    """Turn Redis's milliseconds into an aware UTC datetime."""
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
+def _moment(milliseconds: bytes | None) -> datetime | None:
+    return moment(milliseconds) if milliseconds else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value else None
+
+
+def _json(value: bytes | None) -> Any:
+    return orjson.loads(value) if value else None

@@ -1,0 +1,134 @@
+"""Submissions: what a caller may ask for, checked and turned into a new job."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from ulid import ULID
+
+from workplatform.errors import InvalidSubmissionError
+from workplatform.models import WireModel
+from workplatform.registry import JobType, Registry
+from workplatform.retry import RetryPolicy
+from workplatform.store.records import NewJob, Record
+
+M = TypeVar("M", bound=WireModel)
+BuildMessage = Callable[[str, str, str, int], bytes]
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http or https URL")
+    return url
+
+
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Submission(WireModel):
+    """The body of POST /api/jobs."""
+
+    type: str = Field(description="The job type", examples=["thumbnail"])
+    payload: dict[str, Any] = Field(description="What the job type takes")
+    priority: int | None = Field(None, ge=0, le=4, description="0 (first) to 4 (last); default: the type's own")
+    callback: Url | None = Field(None, description="URL that is told how the job ended")
+    retry_policy: RetryPolicy | None = Field(None, description="Replaces the type's retry policy")
+    max_retries: int | None = Field(None, ge=0, le=100, description="Replaces the policy's maxRetries")
+    tags: tuple[Tag, ...] = Field((), max_length=20, description="Words of the caller's own")
+
+
+class Submitter:
+    """Turns documents into new jobs; pure, nothing is stored."""
+
+    def __init__(self, registry: Registry, build_message: BuildMessage) -> None:
+        self._registry = registry
+        self._build_message = build_message
+
+    def prepare(self, document: object) -> NewJob:
+        """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field."""
+        if not isinstance(document, dict):
+            raise InvalidSubmissionError("a job is an object with type and payload", [_problem("", "not an object")])
+        submission = _checked(Submission, document, "")
+        job_type = self._type(submission.type)
+        _checked(job_type.payload_model, submission.payload, "/payload")
+        return self.make(job_type, submission)
+
+    def make(self, job_type: JobType, submission: Submission) -> NewJob:
+        """Make the job of a submission whose payload is right."""
+        job_id = f"job_{ULID()}"
+        priority = job_type.priority if submission.priority is None else submission.priority
+        return NewJob(
+            id=job_id,
+            type=job_type.name,
+            queue=job_type.queue,
+            priority=priority,
+            spec=orjson.dumps(_spec(submission)),
+            message=self._build_message(job_id, job_type.name, job_type.queue, priority),
+        )
+
+    def wakeup(self, record: Record) -> bytes:
+        """Build the message that wakes a worker up for an existing job."""
+        return self._build_message(record.id, record.type, record.queue, record.priority)
+
+    def policy(self, type_name: str, spec: Mapping[str, Any]) -> RetryPolicy:
+        """Return the retry policy in force for a job."""
+        job_type = self._registry.get(type_name)
+        policy = job_type.retry if job_type else RetryPolicy()
+        if "retryPolicy" in spec:
+            policy = RetryPolicy.model_validate(spec["retryPolicy"])
+        if "maxRetries" in spec:
+            policy = policy.model_copy(update={"max_retries": spec["maxRetries"]})
+        return policy
+
+    def _type(self, name: str) -> JobType:
+        job_type = self._registry.get(name)
+        if job_type is None:
+            known = ", ".join(sorted(self._registry))
+            raise InvalidSubmissionError(
+                f"there is no job type {name!r}; there are {known}", [_problem("/type", f"must be one of {known}")]
+            )
+        return job_type
+
+
+def _spec(submission: Submission) -> dict[str, Any]:
+    """Keep what the caller said, and only that."""
+    spec: dict[str, Any] = {"payload": submission.payload}
+    if submission.callback:
+        spec["callback"] = submission.callback
+    if submission.retry_policy:
+        spec["retryPolicy"] = submission.retry_policy.model_dump(by_alias=True)
+    if submission.max_retries is not None:
+        spec["maxRetries"] = submission.max_retries
+    if submission.tags:
+        spec["tags"] = submission.tags
+    return spec
+
+
+def _checked(model: type[M], value: object, base: str) -> M:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = [_from_pydantic(item, base) for item in error.errors(include_url=False, include_input=False)]
+        first = problems[0]
+        where = first["pointer"].lstrip("/").replace("/", ".") or "the document"
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InvalidSubmissionError(f"{where}: {first['detail']}{more}", problems) from error
+
+
+def _from_pydantic(item: ErrorDetails, base: str) -> dict[str, str]:
+    """Turn pydantic's location into a JSON pointer (RFC 6901)."""
+    words = (str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"])
+    detail = {
+        "extra_forbidden": "unknown field; check its spelling",
+        "missing": "is required",
+    }.get(item["type"], item["msg"].removeprefix("Value error, "))
+    return _problem("".join([base, *(f"/{word}" for word in words)]), detail)
+
+
+def _problem(pointer: str, detail: str) -> dict[str, str]:
+    return {"pointer": pointer, "detail": detail}

@@ -1,0 +1,94 @@
+"""The wire's shapes: jobs, events and callbacks as JSON documents."""
+
+from collections.abc import Container
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from workplatform.states import Status, WaitingReason
+from workplatform.store.records import Record, StoredEvent
+
+
+def job_document(record: Record, *, max_retries: int, served: Container[str]) -> dict[str, Any]:
+    """Render a job for GET /api/jobs/:id; `served` holds the queues that have a live worker."""
+    spec = record.spec
+    error = record.error or {}
+    return {
+        "jobId": record.id,
+        "type": record.type,
+        "status": record.status,
+        "progress": _number(record.progress),
+        "stage": record.stage,
+        "message": record.message,
+        "result": record.result,
+        "error": error.get("message"),
+        "errorCode": error.get("code"),
+        "attempts": record.attempts,
+        "retries": record.retries,
+        "maxRetries": max_retries,
+        "priority": record.priority,
+        "waitingReason": waiting_reason(record, served),
+        "tags": spec.get("tags", []),
+        "callback": spec.get("callback"),
+        "payload": spec["payload"],
+        "createdAt": timestamp(record.created_at),
+        "startedAt": timestamp(record.started_at),
+        "finishedAt": timestamp(record.finished_at),
+        "runAt": timestamp(record.due_at),
+        "duration": record.duration_ms,
+    }
+
+
+def waiting_reason(record: Record, served: Container[str]) -> str | None:
+    """Say why a job that is not final and not running does not run."""
+    if record.status is Status.QUEUED and record.queue not in served:
+        return WaitingReason.NO_WORKER
+    return record.reason
+
+
+def callback_document(
+    job_id: str, job_type: str, *, status: Status, result: Any, error: str | None, duration_ms: int | None
+) -> dict[str, Any]:
+    """Render the body that a job's callback URL gets."""
+    return {
+        "jobId": job_id,
+        "type": job_type,
+        "status": status,
+        "result": result,
+        "error": error,
+        "duration": duration_ms,
+    }
+
+
+def event_document(event: StoredEvent) -> dict[str, Any]:
+    """Render an event for SSE clients."""
+    fields = event.fields
+    document: dict[str, Any] = {
+        "event": event.event,
+        "jobId": event.job_id,
+        "type": event.type,
+        "status": event.status,
+        "progress": _number(float(fields.get("progress") or 0)),
+        "message": fields.get("message") or None,
+        "stage": fields.get("stage") or None,
+    }
+    if result := fields.get("result"):
+        document["result"] = orjson.loads(result)
+    if error := fields.get("error"):
+        document["error"] = orjson.loads(error)["message"]
+        document["errorCode"] = orjson.loads(error)["code"]
+    if lines := fields.get("lines"):
+        document["lines"] = lines.split("\n")
+    return document
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """Render a moment as ISO 8601 UTC with milliseconds and Z."""
+    if moment is None:
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _number(progress: float) -> int | float:
+    return int(progress) if progress == int(progress) else progress
