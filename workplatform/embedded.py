@@ -106,10 +106,15 @@ def tidy(settings: Settings) -> None:
             path.parent.rmdir()
 
 
+def connect(settings: Settings) -> redis.Redis:
+    """Return a client of the job store that gives up after two seconds."""
+    return redis.Redis.from_url(address(settings), socket_connect_timeout=2, socket_timeout=2)
+
+
 def is_ready(settings: Settings) -> bool:
     """Whether the job store answers and has loaded its data."""
     try:
-        with _client(settings) as client:
+        with connect(settings) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False
@@ -148,7 +153,7 @@ def facts(settings: Settings) -> ServerFacts:
     Raises StoreUnavailableError if it does not answer.
     """
     try:
-        with _client(settings) as client:
+        with connect(settings) as client:
             info = client.info()
     except redis.RedisError as error:
         raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
@@ -188,7 +193,3 @@ def running(settings: Settings) -> Iterator[str]:
 
 def _store_dir(settings: Settings) -> Path:
     return settings.data_dir / "valkey"
-
-
-def _client(settings: Settings) -> redis.Redis:
-    return redis.Redis.from_url(address(settings), socket_connect_timeout=2, socket_timeout=2)

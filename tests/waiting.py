@@ -1,0 +1,17 @@
+"""Waiting for conditions, so that no test sleeps for a guessed time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], *, within_s: float = 20.0) -> T:
+    """Return the first true value of the condition; fail if there is none in time."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {within_s} s: {condition}")
+        time.sleep(0.02)
+    return value

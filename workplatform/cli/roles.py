@@ -1,0 +1,44 @@
+"""Commands that are the platform: all of it, or one role for a container."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from workplatform import launch, logs
+from workplatform.registry import discover
+from workplatform.settings import load
+
+
+@click.command()
+def up() -> None:
+    """Start the whole platform on this machine; Ctrl-C ends it."""
+    sys.exit(launch.up(load().settings))
+
+
+@click.command()
+def api() -> None:
+    """Run the HTTP API alone."""
+    load()  # wrong settings are refused here, by name
+    os.execv(sys.executable, [sys.executable, "-m", "api"])  # noqa: S606 - no shell wanted
+
+
+@click.command()
+@click.argument("queue")
+def worker(queue: str) -> None:
+    """Run the worker of one QUEUE alone."""
+    settings = load().settings
+    queues = sorted(discover(settings.job_packages).queues)
+    if queue not in queues:
+        raise click.BadParameter(f"there is no queue {queue!r}; there are {', '.join(queues)}", param_hint="QUEUE")
+    logs.configure(settings, f"worker:{queue}")
+    sys.exit(importlib.import_module("workplatform.worker").run(settings, queue))
+
+
+@click.command()
+def scheduler() -> None:
+    """Run the scheduler alone."""
+    settings = load().settings
+    logs.configure(settings, "scheduler")
+    sys.exit(importlib.import_module("workplatform.scheduler").run(settings))
