@@ -1,0 +1,163 @@
+"""Opening a video file in-process: only real containers, only this one file, and as little probing as it allows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from workplatform.errors import BadInputError
+
+# Demuxers of files that hold their own media. Those that follow references out of the file (concat, hls, dash, image2,
+# sdp, ...) and those that see a video in any text (tty) are left out: libavformat refuses them before they read a byte
+# more. The audio ones are here for the better sentence: an mp3 has no video stream.
+_CONTAINERS = (
+    "3dostr,aac,ac3,adts,aiff,amr,amv,apng,asf,asf_o,av1,avi,avif,avs2,avs3,bink,caf,cavsvideo,dhav,dirac,dnxhd,dv,eac3,"
+    "evc,flac,flic,flv,gif,gxf,h261,h263,h264,hevc,ivf,ivr,jpegxl_anim,kux,live_flv,m4v,matroska,webm,mjpeg,mlv,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mpjpeg,mtv,mv,mxf,nsv,nut,nuv,obu,ogg,rm,roq,smk,swf,"
+    "ty,v210,vc1,vc1test,vivo,vvc,w64,wav,webp,wtv,wv,xmv,yuv4mpegpipe"
+)
+_GUARDED = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+_UNPROBED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "0"}
+_WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+_REFERENCES = (b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"[reference]", b"v=0")
+_MAX_PIXELS = 1 << 27
+_SNIFFED_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """An open file and the stream in it that people mean by "the video".
+
+    `origin` and `declared_end` are in ticks of the stream's time base; `declared_end` is None where the header of the
+    file does not say how long the stream is.
+    """
+
+    name: str
+    container: InputContainer
+    stream: VideoStream
+    tick: Fraction
+    origin: int
+    declared_end: int | None
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the origin to the declared end, or to that of the whole file; 0 if neither is known."""
+        if self.declared_end is not None:
+            return max((self.declared_end - self.origin) * self.tick, Fraction(0))
+        return Fraction(self.container.duration or 0, av.time_base)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether a seek lands on the very keyframe that it asks for."""
+        return self.container.format.name in _WITH_FULL_HEADERS
+
+    @property
+    def has_shown_times(self) -> bool:
+        """Whether packets tell when their frame is shown; AVI numbers them as they are decoded."""
+        return not (self.container.format.name == "avi" and self.stream.codec_context.name in {"h264", "hevc"})
+
+
+@contextmanager
+def open_video(path: Path, name: str, *, probe: bool) -> Iterator[Video]:
+    """Open the video at `path`; `name` is what its user calls it.
+
+    Without `probe` the streams are taken as the container's header describes them, which spares decoding the first
+    frames (1 ms instead of 15 to 60); containers without such a header are probed all the same. Raises BadInputError.
+    """
+    av.logging.set_level(None)
+    av.logging.set_libav_level(av.logging.PANIC)
+    container = _open(path, name, _GUARDED if probe else _GUARDED | _UNPROBED)
+    try:
+        if not probe and container.format.name not in _WITH_FULL_HEADERS:
+            container.close()
+            container = _open(path, name, _GUARDED)
+        yield _describe(container, name)
+    finally:
+        container.close()
+
+
+def _open(path: Path, name: str, options: dict[str, str]) -> InputContainer:
+    try:
+        return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise BadInputError(_why_not(path, name)) from error
+
+
+def _why_not(path: Path, name: str) -> str:
+    with path.open("rb") as file:
+        start = file.read(_SNIFFED_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        return f"not a video: {name} is empty"
+    if start.startswith(_REFERENCES):
+        return f"not a video: {name} is a playlist that refers to other files"
+    if b"ftyp" in start[:12] or start.startswith((b"\x1a\x45\xdf\xa3", b"riff", b"flv")):
+        return f"damaged video: {name} is cut off or its index is missing"
+    return f"not a video: no video stream in {name}"
+
+
+def _describe(container: InputContainer, name: str) -> Video:
+    stream = _main_stream(container, name)
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > _MAX_PIXELS:
+        raise BadInputError(
+            f"{name} is too large: {width} x {height} pixels a frame, at most {_MAX_PIXELS} are allowed"
+        )
+    tick = stream.time_base or Fraction(1, av.time_base)
+    origin = _origin(container, stream, tick)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    end = None
+    if stream.duration:
+        end = (stream.start_time if stream.start_time is not None else origin) + stream.duration
+    return Video(name, container, stream, tick, origin, end)
+
+
+def _main_stream(container: InputContainer, name: str) -> VideoStream:
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if not streams:
+        cover = " (only cover art)" if container.streams.video else ""
+        raise BadInputError(f"not a video: no video stream in {name}{cover}")
+    stream = max(streams, key=lambda one: (bool(one.disposition & Disposition.default), one.width * one.height))
+    if getattr(stream, "codec_context", None) is None:
+        raise BadInputError(f"{name} holds a video that cannot be decoded here: its codec is unknown")
+    return stream
+
+
+def _origin(container: InputContainer, stream: VideoStream, tick: Fraction) -> int:
+    """Find where the file's timeline starts, as ffmpeg does: the first moment of any stream.
+
+    A negative one is the priming of an audio encoder, not a start: frame times would be off by it.
+    """
+    if container.start_time is not None:
+        start = Fraction(container.start_time, av.time_base)
+    elif container.format.name in _WITH_FULL_HEADERS:
+        start = _first_moment(container)
+        container.seek(0)
+    else:
+        start = Fraction(0)
+    if start < 0:
+        own = stream.start_time * tick if stream.start_time is not None else Fraction(0)
+        start = min(own, Fraction(0))
+    return round(start / tick)
+
+
+def _first_moment(container: InputContainer) -> Fraction:
+    """Return the earliest time, in seconds, among the first packets of the streams."""
+    first: dict[int, Fraction] = {}
+    try:
+        for count, packet in enumerate(container.demux()):
+            if packet.pts is not None:
+                first.setdefault(packet.stream_index, packet.pts * packet.time_base)
+            if count == 64 or len(first) == len(container.streams):
+                break
+    except av.FFmpegError:
+        return Fraction(0)
+    return min(first.values(), default=Fraction(0))
