@@ -95,13 +95,15 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
     queues = discover(settings.job_packages).queues
     gc.collect()
     gc.freeze()
-    roles = [Role(queue, partial(_forked, lock, partial(worker.run, settings, queue))) for queue in sorted(queues)]
-    return [*roles, Role("scheduler", partial(_forked, lock, partial(scheduler.run, settings)))]
+    starts = {queue: partial(worker.run, settings, queue) for queue in sorted(queues)}
+    starts["scheduler"] = partial(scheduler.run, settings)
+    return [Role(name, partial(_forked, lock, settings, name, start)) for name, start in starts.items()]
 
 
-def _forked(lock: RunLock, start: Callable[[], int]) -> int:
+def _forked(lock: RunLock, settings: Settings, name: str, start: Callable[[], int]) -> int:
     """Run a role in a fork: the lock is not its to keep, or it would bar a new platform while it drains."""
     lock.forget()
+    logs.configure(settings, name)
     return start()
 
 

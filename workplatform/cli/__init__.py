@@ -6,6 +6,7 @@ import sys
 import click
 
 from workplatform import __version__
+from workplatform.cli.errors import CommandError
 from workplatform.errors import PlatformError
 
 COMMANDS = {
@@ -64,6 +65,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except CommandError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
     except PlatformError as error:
         click.echo(f"Error: {error.message}", err=True)
         sys.exit(1)

@@ -1,0 +1,178 @@
+"""The command line's HTTP client: one method per route, and an exit code for each way it can go wrong."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from workplatform.cli.errors import CommandError
+from workplatform.settings import Settings, load
+
+_EXIT_CODES: dict[int, int] = {
+    HTTPStatus.UNAUTHORIZED: 4,
+    HTTPStatus.FORBIDDEN: 4,
+    HTTPStatus.NOT_FOUND: 5,
+    HTTPStatus.CONFLICT: 6,
+    HTTPStatus.TOO_MANY_REQUESTS: 7,
+}
+_CONNECT_S = 3.0
+_ANSWER_S = 30.0
+_SILENCE_S = 40.0  # the event stream says something every 15 s
+
+Document = dict[str, Any]
+
+
+class ApiError(CommandError):
+    """The API refused; the exit code says why."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, _EXIT_CODES.get(status, 1))
+
+
+class UnreachableError(CommandError):
+    """The API cannot be reached."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 3)
+
+
+class ApiClient:
+    """Speaks to one platform."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = not _is_loopback(self.url)  # a proxy cannot reach this machine's loopback
+        if key:
+            self._session.headers["X-API-Key"] = key
+
+    def submit(self, job_type: str, payload: Document, **options: Any) -> Document:
+        """Submit a job; options that are None are left out."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return self._call("POST", "/jobs", body={"type": job_type, "payload": payload, **given})
+
+    def job(self, job_id: str) -> Document:
+        """Return a job."""
+        return self._call("GET", _job_path(job_id))
+
+    def jobs(self, **filters: Any) -> Document:
+        """Return a page of jobs; filters that are None are left out."""
+        return self._call("GET", "/jobs", params=filters)
+
+    def cancel(self, job_id: str) -> Document:
+        """Cancel a job."""
+        return self._call("DELETE", _job_path(job_id))
+
+    def retry(self, job_id: str) -> Document:
+        """Queue a job that has ended again."""
+        return self._call("POST", f"{_job_path(job_id)}/retry")
+
+    def logs(self, job_id: str, after: int | str) -> Document:
+        """Return the lines of a job's log after the given one."""
+        return self._call("GET", f"{_job_path(job_id)}/logs", params={"after": after})
+
+    def stats(self) -> Document:
+        """Return the platform's figures."""
+        return self._call("GET", "/stats")
+
+    def is_ready(self) -> bool:
+        """Whether the platform has its store and its workers."""
+        try:
+            return self._session.get(f"{self.url}/readyz", timeout=1).status_code == HTTPStatus.OK
+        except requests.RequestException:
+            return False
+
+    @contextmanager
+    def events(self, **filters: str) -> Iterator[Iterator[Document]]:
+        """Open the event stream; the documents come as long as the API keeps it open."""
+        with self._request("GET", "/events", params=filters, stream=True, timeout=(_CONNECT_S, _SILENCE_S)) as response:
+            yield _read_events(response)
+
+    def _call(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None) -> Document:
+        with self._request(method, path, params=params, json=body, timeout=(_CONNECT_S, _ANSWER_S)) as response:
+            try:
+                return cast("Document", response.json()) if response.content else {}
+            except ValueError:
+                raise ApiError(f"{self.url} is not a Work Platform: its answer is not JSON", 500) from None
+
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
+        try:
+            response = self._session.request(method, f"{self.url}/api{path}", **options)
+        except (requests.ConnectionError, requests.Timeout):
+            raise UnreachableError(
+                f"{self.url} does not answer: start the platform with `workplatform up`, or set WORKPLATFORM_URL"
+            ) from None
+        except requests.RequestException as error:
+            raise UnreachableError(f"{self.url} cannot be asked: {error}") from None
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            with response:
+                raise ApiError(_sentence(response), response.status_code)
+        return response
+
+
+def connect() -> ApiClient:
+    """Return a client of the platform at WORKPLATFORM_URL, or of the one that the settings describe."""
+    settings = load().settings
+    return ApiClient(os.environ.get("WORKPLATFORM_URL") or local_url(settings), key_of(settings))
+
+
+def key_of(settings: Settings) -> str | None:
+    """Return the key in the clear."""
+    return settings.api_key.get_secret_value() if settings.api_key else None
+
+
+def local_url(settings: Settings) -> str:
+    """Return the URL at which a client on this machine reaches the platform."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind_host, settings.bind_host)  # noqa: S104 - compared
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[Document]:
+    """Read an event stream (WHATWG HTML, section 9.2.6); only the data matter here, comments keep it alive."""
+    data: list[str] = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if not line and data:
+            yield json.loads("\n".join(data))
+            data = []
+        elif name == "data":
+            data.append(value.removeprefix(" "))
+
+
+def _read_events(response: requests.Response) -> Iterator[Document]:
+    """Read a response's events; a stream that breaks ends, and whoever reads it asks again."""
+    response.encoding = "utf-8"
+    try:
+        # chunk_size None hands over what has arrived; a number would wait for so many bytes
+        yield from parse_events(response.iter_lines(chunk_size=None, decode_unicode=True))
+    except (requests.RequestException, ValueError):
+        return
+
+
+def _job_path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
+def _sentence(response: requests.Response) -> str:
+    """Return the API's own words."""
+    try:
+        problem = response.json()
+        sentence = str(problem["error"])
+        details = [f"{item['pointer']}: {item['detail']}" for item in problem.get("errors") or []]
+    except (ValueError, KeyError, TypeError):
+        return f"the API answered {response.status_code} {response.reason}"
+    return "\n  ".join([sentence, *details]) if len(details) > 1 else sentence
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
