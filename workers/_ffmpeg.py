@@ -1,0 +1,89 @@
+"""The ffmpeg program: where it is, how it is started safely, and what it says while it runs and when it fails."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import imageio_ffmpeg
+
+_PREFIX = re.compile(r"^(\[[^\]]*\] ?)+")
+# What ffmpeg says after the reason, and would hide it: the collapse of its threads and its last summary.
+_AFTERMATH = re.compile(
+    r"Conversion failed|Task finished with error|Terminating thread|Nothing was written into output|"
+    r"Error (sending frames|while filtering|submitting|muxing a packet|writing trailer|closing file)|"
+    r"Could not open encoder before EOF|Last message repeated|All tee outputs failed|Slave '"
+)
+_NO_SPACE = "No space left on device"
+
+
+def binary() -> str:
+    """Return the ffmpeg to run: that of FFMPEG_BIN, else the one of the imageio-ffmpeg wheel (5.1 or newer)."""
+    return os.environ.get("FFMPEG_BIN") or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def quiet_start() -> list[str]:
+    """Return the beginning of a command that asks nothing, and reports progress on its standard output."""
+    return [binary(), "-hide_banner", "-nostdin", "-y", "-loglevel", "warning", "-nostats", "-progress", "pipe:1"]
+
+
+def only_this_file(container: str) -> dict[str, str]:
+    """Return input options that keep ffmpeg from opening anything but one file of the named container format.
+
+    A playlist that takes the place of a video after it was probed is refused too: its format is not the named one.
+    """
+    return {"protocol_whitelist": "file", "format_whitelist": container}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of ffmpeg: seconds of media written, frames of the first picture stream, multiple of real time."""
+
+    written_s: float = 0.0
+    frames: int = 0
+    speed: float | None = None
+
+
+class ProgressReader:
+    """Puts the `key=value` lines of `-progress` together to reports."""
+
+    def __init__(self) -> None:
+        self.latest = Progress()
+        self._fields: dict[str, str] = {}
+
+    def feed(self, line: str) -> Progress | None:
+        """Take one line; return the report that it completes, if it does."""
+        key, _, value = line.strip().partition("=")
+        self._fields[key] = value.strip()
+        if key != "progress":
+            return None
+        before = self.latest
+        self.latest = Progress(
+            written_s=max(before.written_s, _number(self._fields.get("out_time_us"), 0.0) / 1e6),
+            frames=int(_number(self._fields.get("frame"), before.frames)),
+            speed=_number(self._fields.get("speed", "").removesuffix("x"), 0.0) or before.speed,
+        )
+        self._fields.clear()
+        return self.latest
+
+
+def _number(text: str | None, otherwise: float) -> float:
+    """Read a number; ffmpeg writes N/A for what it does not know yet."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return otherwise
+
+
+def failure_reason(returncode: int, stderr: Iterable[str]) -> str:
+    """Return why ffmpeg ended badly, as it said itself, in one line."""
+    lines = [_PREFIX.sub("", line).strip() for line in stderr]
+    telling = [line for line in lines if line and not _AFTERMATH.search(line)]
+    if telling:
+        return telling[-1].rstrip(".")
+    return f"it was ended by signal {-returncode}" if returncode < 0 else f"it ended with code {returncode}"
+
+
+def is_disk_full(stderr: Iterable[str]) -> bool:
+    """Whether ffmpeg ran out of disk space."""
+    return any(_NO_SPACE in line for line in stderr)

@@ -1,0 +1,140 @@
+"""What an encoder has to know about a video before it starts; runs in an isolated child."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from workers._video import open_video
+from workplatform.errors import BadInputError
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_MAX_PACKETS_UNTIL_A_FRAME = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAudio:
+    """The audio stream that goes with the picture; `end_s` is seconds after the start of the file, if known."""
+
+    index: int
+    sample_rate: int
+    channels: int
+    end_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVideo:
+    """A video as its viewer sees it.
+
+    `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
+    its picture stream; `end_s` and `duration_s` count seconds from the start of the file, None where nothing tells.
+    """
+
+    container: str
+    index: int
+    width: int
+    height: int
+    frame_rate: Fraction | None
+    is_interlaced: bool
+    end_s: float | None
+    duration_s: float | None
+    audio: SourceAudio | None
+
+
+def probe(path: Path, name: str) -> SourceVideo:
+    """Describe the video at `path`, called `name` by its user, by decoding its first frame. Raises BadInputError."""
+    with open_video(path, name, probe=True) as video:
+        container, stream = video.container, video.stream
+        audio = _audio(container)
+        end_s, duration_s = _end(container, stream), _duration(container)
+        rate = stream.average_rate or stream.guessed_rate
+        frame = _first_frame(container, stream, name)
+        width, height = _upright_size(frame, stream)
+        if duration_s is None:
+            duration_s = _last_moment(container, stream)
+        return SourceVideo(
+            container=container.format.name,
+            index=stream.index,
+            width=width,
+            height=height,
+            frame_rate=rate or None,
+            is_interlaced=frame.interlaced_frame,
+            end_s=end_s,
+            duration_s=duration_s,
+            audio=audio,
+        )
+
+
+def _audio(container: InputContainer) -> SourceAudio | None:
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+        return None
+    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    if not rate or not channels:
+        return None
+    return SourceAudio(stream.index, rate, channels, _end(container, stream))
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
+    """Decode until a frame comes out; damage before it is passed over, as players do."""
+    try:
+        for count, packet in enumerate(container.demux(stream)):
+            frame = _decoded(stream, packet)
+            if frame is not None:
+                return frame
+            if count > _MAX_PACKETS_UNTIL_A_FRAME:
+                break
+    except av.FFmpegError:
+        pass
+    raise BadInputError(f"damaged video: no frame of {name} can be decoded")
+
+
+def _decoded(stream: VideoStream, packet: "Packet[VideoStream]") -> VideoFrame | None:
+    try:
+        return next(iter(stream.decode(packet)), None)
+    except av.FFmpegError:
+        return None
+
+
+def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Return the size in square pixels, as ffmpeg turns the picture by itself (quarter turns only)."""
+    width, height = frame.width, frame.height
+    pixel = stream.sample_aspect_ratio
+    if pixel and pixel > 0:
+        width = max(1, round(width * pixel))
+    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+
+
+def _duration(container: InputContainer) -> float | None:
+    return container.duration / av.time_base if container.duration and container.duration > 0 else None
+
+
+def _end(container: InputContainer, stream: Stream) -> float | None:
+    """Return when the stream ends, after the start of the file: from its header, or Matroska's tag."""
+    if stream.duration and stream.time_base:
+        begins = (container.start_time or 0) / av.time_base
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - begins
+    clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
+    if clock is None:
+        return None
+    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+
+
+def _last_moment(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the length of a video whose header does not tell it, by reading the file to its end."""
+    last = 0.0
+    try:
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.time_base:
+                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    except av.FFmpegError:
+        pass
+    return max(last - (container.start_time or 0) / av.time_base, 0.0) or None
