@@ -26,7 +26,8 @@ from workplatform.store.records import (
 )
 
 JOBS_PER_CALL: Final = 500
-_PATIENCE_S: Final = 10.0
+_CLAIM_PATIENCE_S: Final = 10.0
+_SETTLE_PATIENCE_S: Final = 120.0
 
 
 class JobStore:
@@ -78,7 +79,7 @@ class JobStore:
         `message` goes back to its list if the node has no free slot.
         """
         who = (claimant.worker, claimant.node, claimant.slots, _ms(claimant.lease))
-        answer = self._scripts.persist("claim", job_id, *who, claim, message, patience_s=_PATIENCE_S)
+        answer = self._scripts.persist("claim", job_id, *who, claim, message, patience_s=_CLAIM_PATIENCE_S)
         match answer:
             case [b"granted", job_type, fence, attempts, retries, spec, waited]:
                 return Grant(
@@ -120,7 +121,7 @@ class JobStore:
         ]
         if settlement.callback:
             words += settlement.callback.words()
-        return bool(self._scripts.persist("settle", *words, patience_s=_PATIENCE_S) == b"ok")
+        return bool(self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S) == b"ok")
 
     def cancel(self, job_id: str, *, message: str, callback: NewJob | None) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""

@@ -4,9 +4,9 @@
 |---|--------|---|---|
 | job:ID | hash | the record, the truth about a job; fields in `records.py` | RETENTION after end |
 | logs:ID | stream | the job's log, one entry a line, at most LOG_LINES | with the record |
-| index:TYPE:STATUS | zset | ids of the jobs of a type in a status; all scores 0, so ordered by id | while in that status |
+| index:TYPE:STATUS | zset | ids of the jobs of a type in a status; ordered by id | while in that status |
 | types | set | every job type that ever had a job | for ever |
-| QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest at the right | until popped |
+| QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest right | until popped |
 | queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while queued |
 | suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
 | sequence | string | the last sequence number given to a queued job | for ever |

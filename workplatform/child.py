@@ -1,0 +1,158 @@
+"""The inside of a child process: serves calls and programs for one slot of a worker until it is closed or killed.
+
+A child leads a session and process group of its own, so killing the group ends it with everything it started. It dies
+with the fork server that made it, which dies with its worker (Linux: parent-death signal).
+"""
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Final, Literal
+
+from workplatform.errors import CommandFailedError, PlatformError
+
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_TAIL: Final = 40
+_CHUNK: Final = 65536
+_LOOK_S: Final = 0.2
+_LONGEST_LINE: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Ask for a function's result."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Ask for a program's run; its environment is exactly `env`."""
+
+    words: Sequence[str]
+    cwd: str | None
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that the program printed."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What the function returned, or the program's exit code and the tail of its standard error."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What the function raised: an error of ours, or the text of a foreign one."""
+
+    error: PlatformError | None
+    text: str
+    trace: str
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests until the other end closes."""
+    _settle_in()
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer: Returned | Raised = Returned(_perform(request, connection))
+        except PlatformError as error:
+            answer = Raised(error, error.message, "")
+        except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
+            answer = Raised(None, f"{type(error).__name__}: {error}", traceback.format_exc())
+        try:
+            connection.send(answer)
+        except (TypeError, AttributeError, ValueError) as error:
+            connection.send(Raised(None, f"the result cannot be sent: {error}", traceback.format_exc()))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies; nothing on systems without that."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _settle_in() -> None:
+    os.setsid()
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A program in the group gets the chance that SIGTERM gives; the child itself waits for its end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _perform(request: Call | Command, connection: Connection) -> Any:
+    if isinstance(request, Call):
+        return request.function(*request.args, **request.kwargs)
+    return _run(request, connection)
+
+
+def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]]:
+    try:
+        process = subprocess.Popen(
+            command.words,
+            cwd=command.cwd,
+            env=dict(command.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_prepare_program,  # noqa: PLW1509 - this process has one thread
+        )
+    except OSError as error:
+        raise CommandFailedError(f"cannot start {command.words[0]}: {error.strerror}") from error
+    tail: list[str] = []
+    for line in _lines(process):
+        if line.stream == "stderr":
+            tail = [*tail[1 - _TAIL :], line.text]
+        connection.send(line)
+    return process.wait(), tuple(tail)
+
+
+def _prepare_program() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_with_parent()
+
+
+def _lines(process: "subprocess.Popen[bytes]") -> Iterator[Line]:
+    """Yield the lines of both streams as they come; carriage returns end lines too, as in progress displays."""
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - opened as pipes above
+    rest: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, "stdout")
+        selector.register(process.stderr, selectors.EVENT_READ, "stderr")
+        while selector.get_map():
+            ready = selector.select(_LOOK_S)
+            if not ready and process.poll() is not None:
+                return  # something it left behind holds the pipes; the group is killed after us
+            for key, _ in ready:
+                data = os.read(key.fd, _CHUNK)
+                if not data:
+                    selector.unregister(key.fileobj)
+                *complete, rest[key.data] = (rest[key.data] + data).replace(b"\r", b"\n").split(b"\n")
+                if len(rest[key.data]) > _LONGEST_LINE or not data:
+                    complete, rest[key.data] = [*complete, rest[key.data]], b""
+                for raw in complete:
+                    if raw.strip():
+                        yield Line(key.data, raw[:_LONGEST_LINE].decode("utf-8", "replace"))

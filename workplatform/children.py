@@ -1,0 +1,186 @@
+"""Warm child processes of a worker, one a running job: crashes, hangs and memory of native code stay in them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import structlog
+
+from workplatform.child import Call, Command, Line, Raised, Returned, serve
+from workplatform.context import Completed, OnLine
+from workplatform.errors import ChildCrashedError, JobError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CALLS_PER_CHILD: Final = 200
+_POLL_S: Final = 0.1
+_GRACE_S: Final = 0.5
+_KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+
+_log = structlog.get_logger()
+
+
+class ChildPool:
+    """Lends children to the worker's threads; makes them as needed from a preloaded fork server.
+
+    `preload` names modules that children find already imported. Thread-safe. A child serves some hundred calls, and is
+    replaced after a crash or a kill.
+    """
+
+    def __init__(self, *, preload: Sequence[str]) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["workplatform.child", *preload])
+        self._lock = threading.Lock()
+        self._idle: list[_Child] = []
+        self._is_closed = False
+
+    def call(self, function: Callable[P, T], check: Callable[[], None], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a child; `check` is asked ten times a second and may raise to end it."""
+        result: T = self._serve(Call(function, args, kwargs), check, None)
+        return result
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        check: Callable[[], None],
+        on_stdout: OnLine | None,
+        on_stderr: OnLine | None,
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+    ) -> Completed:
+        """Run a program in a child's process group."""
+        clean = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(env or {})
+        request = Command(tuple(command), str(cwd) if cwd else None, clean)
+        handlers = {"stdout": on_stdout, "stderr": on_stderr}
+
+        def on_line(line: Line) -> None:
+            if handler := handlers[line.stream]:
+                handler(line.text)
+
+        returncode, tail = self._serve(request, check, on_line)
+        return Completed(returncode, tail)
+
+    def close(self) -> None:
+        """End the idle children; busy ones end with their jobs."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.close()
+
+    def _serve(self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None) -> Any:
+        child = self._lend()
+        is_reusable = False
+        try:
+            answer = child.ask(request, check, on_line)
+            # A program may leave processes behind; ending the child's group ends them.
+            is_reusable = isinstance(request, Call) and child.calls < _CALLS_PER_CHILD
+        finally:
+            self._take_back(child, is_reusable=is_reusable)
+        if isinstance(answer, Returned):
+            return answer.value
+        if answer.error is not None:
+            raise answer.error
+        _log.warning("child_raised", error=answer.text, trace=answer.trace)
+        raise JobError(answer.text)
+
+    def _lend(self) -> "_Child":
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            return _Child(self._context)
+
+    def _take_back(self, child: "_Child", *, is_reusable: bool) -> None:
+        if not is_reusable:
+            child.kill()
+            return
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append(child)
+                return
+        child.close()
+
+
+class _Child:
+    """One child process and the pipe to it."""
+
+    def __init__(self, context: "multiprocessing.context.ForkServerContext") -> None:
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._runs_program = False
+        self.calls = 0
+
+    def ask(
+        self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None
+    ) -> Returned | Raised:
+        """Send a request and wait for its answer; raises what `check` raises, or ChildCrashedError."""
+        self.calls += 1
+        self._runs_program = isinstance(request, Command)
+        try:
+            self._connection.send(request)
+            while True:
+                while not self._connection.poll(_POLL_S):
+                    check()
+                answer: Line | Returned | Raised = self._connection.recv()
+                if not isinstance(answer, Line):
+                    return answer
+                if on_line:
+                    on_line(answer)
+                check()
+        except (EOFError, ConnectionError) as error:
+            raise self._crash() from error
+
+    def kill(self) -> None:
+        """End the process group: a program gets half a second after SIGTERM, then everything is killed."""
+        if self._runs_program:
+            self._signal_group(signal.SIGTERM)
+            self._drain(time.monotonic() + _GRACE_S)
+        self._signal_group(signal.SIGKILL)
+        self._connection.close()
+        self._process.join()
+        self._process.close()
+
+    def close(self) -> None:
+        """Let an idle child end by itself."""
+        self._connection.close()
+        self._process.join(timeout=_GRACE_S)
+        if self._process.is_alive():
+            self._signal_group(signal.SIGKILL)
+            self._process.join()
+        self._process.close()
+
+    def _drain(self, deadline: float) -> None:
+        """Wait for the answer of a request that was told to end."""
+        try:
+            while (left := deadline - time.monotonic()) > 0 and self._connection.poll(left):
+                if not isinstance(self._connection.recv(), Line):
+                    return
+        except (EOFError, ConnectionError):
+            return
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid or 0, number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            # The group is not made yet, or the child is a zombie.
+            self._process.kill()
+
+    def _crash(self) -> ChildCrashedError:
+        self._process.join(timeout=1)
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            hint = ", out of memory perhaps" if code == -signal.SIGKILL else ""
+            return ChildCrashedError(f"the process that did the work was ended by {name}{hint}", signal=name)
+        return ChildCrashedError(f"the process that did the work ended with code {code}")

@@ -1,0 +1,65 @@
+"""How an attempt's ending decides the job's next state: one pure function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workplatform.errors import Cancelled, JobError, PlatformError, RetryLater, ShuttingDown, WorkerLostError
+from workplatform.retry import RetryPolicy
+from workplatform.states import Event, Status, WaitingReason
+from workplatform.store.records import Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Where an ending takes the job. `delay_ms` counts for `scheduled` only; `error` is what the record keeps."""
+
+    status: Status
+    event: Event
+    costs: Costs
+    message: str = ""
+    delay_ms: int = 0
+    reason: Literal["", "backoff"] = ""
+    error: Mapping[str, Any] | None = None
+
+
+def after_success(message: str) -> Next:
+    """Return what follows when the handler returned."""
+    return Next(Status.COMPLETED, Event.COMPLETED, "attempt", message)
+
+
+def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) -> Next:
+    """Return what follows when the attempt ended with an error; `retries` were used up before.
+
+    Shutting down costs nothing. A lost worker is replaced at once; any other error that can be retried waits for the
+    policy's backoff. What cannot be retried, or has no retry left, fails.
+    """
+    if isinstance(error, ShuttingDown):
+        return Next(Status.QUEUED, Event.QUEUED, "nothing", "the worker stopped; queued again")
+    if isinstance(error, Cancelled):
+        return Next(Status.CANCELLED, Event.CANCELLED, "attempt", error.message)
+    facts = describe(error)
+    if not facts["retryable"] or retries >= policy.max_retries:
+        return Next(Status.FAILED, Event.FAILED, "attempt", facts["message"], error=facts)
+    if isinstance(error, WorkerLostError):
+        return Next(Status.QUEUED, Event.RETRYING, "retry", facts["message"], error=facts)
+    delay_ms = round(policy.delay(retries + 1).total_seconds() * 1000)
+    if isinstance(error, RetryLater) and error.data.get("delay_s") is not None:
+        delay_ms = round(error.data["delay_s"] * 1000)
+    return Next(
+        Status.SCHEDULED,
+        Event.RETRYING,
+        "retry",
+        facts["message"],
+        delay_ms=max(delay_ms, 1),
+        reason=WaitingReason.BACKOFF.value,
+        error=facts,
+    )
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return what the record keeps of an error: code, message, whether a retry can help."""
+    if isinstance(error, PlatformError):
+        retryable = error.retryable if isinstance(error, JobError) else True
+        return {"code": error.code, "message": error.message, "retryable": retryable}
+    return {"code": "internal", "message": f"{type(error).__name__}: {error}", "retryable": True}

@@ -1,0 +1,216 @@
+"""The executor: one attempt as named steps, from the claim to the settled job."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from workplatform.callbacks import Callbacks
+from workplatform.children import ChildPool
+from workplatform.context import JobContext
+from workplatform.endings import Next, after_failure, after_success
+from workplatform.errors import BadInputError, JobError, LeaseLostError, StoreUnavailableError
+from workplatform.heart import Heart
+from workplatform.models import Result
+from workplatform.outbound import Outbound
+from workplatform.pulse import Pulse
+from workplatform.registry import JobType
+from workplatform.settings import Settings
+from workplatform.states import Status
+from workplatform.storage.journal import Journals
+from workplatform.storage.local import LocalFiles
+from workplatform.storage.paths import Roots
+from workplatform.store.jobs import JobStore
+from workplatform.store.records import Beat, Claimant, Grant, NewJob, Settlement
+from workplatform.submission import BuildMessage, Submitter
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt of a process shares."""
+
+    settings: Settings
+    store: JobStore
+    heart: Heart
+    children: ChildPool
+    journals: Journals
+    roots: Roots
+    outbound: Outbound
+    submitter: Submitter
+    callbacks: Callbacks
+    build_message: BuildMessage
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt in progress."""
+
+    grant: Grant
+    job_type: JobType
+    message: bytes
+    pulse: Pulse
+    files: LocalFiles
+    log: Any
+    result: bytes = b""
+    result_document: Any = None
+
+
+class Executor:
+    """Runs attempts for one worker process; thread-safe."""
+
+    def __init__(self, tools: Tools, *, worker: str) -> None:
+        self._tools = tools
+        self._worker = worker
+        self.is_draining = False
+        self._node_is_full = False
+
+    def drain(self) -> None:
+        """Take no further job: a message that still comes goes back to its queue."""
+        self.is_draining = True
+
+    def has_room(self, queue: str) -> bool:
+        """Whether the node has a slot for another job of the queue, as far as is known."""
+        if self._node_is_full:
+            settings = self._tools.settings
+            try:
+                has_room = self._tools.store.has_room(settings.node_name, queue, settings.max_concurrent_jobs)
+            except StoreUnavailableError:
+                return False
+            self._node_is_full = not has_room
+        return not self._node_is_full
+
+    def run(self, job_type: JobType, job_id: str, priority: int) -> None:
+        """Run one attempt of the job that a message named, if it can be claimed."""
+        message = self._tools.build_message(job_id, job_type.name, job_type.queue, priority)
+        if self.is_draining:
+            self._tools.store.repush(job_id, message)
+            return
+        grant = self._claim(job_type, job_id, message)
+        if grant is None:
+            return
+        attempt = self._open(job_type, grant, message)
+        try:
+            self._settle(attempt, self._perform(attempt))
+        finally:
+            self._close(attempt)
+
+    def _claim(self, job_type: JobType, job_id: str, message: bytes) -> Grant | None:
+        settings = self._tools.settings
+        slots = settings.max_concurrent_jobs if job_type.is_local_work else 0
+        claimant = Claimant(self._worker, settings.node_name, slots, settings.lease)
+        answer = self._tools.store.claim(job_id, claimant, claim=uuid.uuid4().hex, message=message)
+        if isinstance(answer, Grant):
+            return answer
+        self._node_is_full = self._node_is_full or answer.is_no_slot
+        _log.debug("claim_refused", job_id=job_id, reason=answer.reason)
+        return None
+
+    def _open(self, job_type: JobType, grant: Grant, message: bytes) -> Attempt:
+        tools = self._tools
+        pulse = Pulse(grant.id, grant.fence, time_limit=job_type.time_limit, on_change=tools.heart.changed)
+        tools.heart.add(pulse)
+        journal = tools.journals.open(grant.id, grant.fence)
+        files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work")
+        log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
+        log.debug("job_started", waited_ms=grant.waited_ms)
+        return Attempt(grant, job_type, message, pulse, files, log)
+
+    def _perform(self, attempt: Attempt) -> Next | None:
+        """Run the handler and make its outputs visible; None if the job is not this attempt's any more."""
+        try:
+            result = self._call_handler(attempt)
+            attempt.files.check()
+            self._commit(attempt)
+            attempt.result = result.model_dump_json(by_alias=True).encode()
+            attempt.result_document = result.model_dump(mode="json", by_alias=True)
+            return after_success(attempt.pulse.message)
+        except LeaseLostError:
+            return None
+        except JobError as error:
+            return self._after(error, attempt)
+        except Exception as error:
+            attempt.log.exception("handler_raised")
+            return self._after(error, attempt)
+
+    def _call_handler(self, attempt: Attempt) -> Result:
+        job_type, grant = attempt.job_type, attempt.grant
+        try:
+            payload = job_type.payload_model.model_validate(grant.spec["payload"])
+        except ValidationError as error:
+            raise BadInputError(
+                f"the payload no longer fits type {job_type.name}: {error.errors()[0]['msg']}"
+            ) from error
+        context = JobContext(
+            job_id=grant.id,
+            attempt=grant.attempts,
+            reporter=attempt.pulse,
+            files=attempt.files,
+            children=self._tools.children,
+            outbound=self._tools.outbound,
+        )
+        result = job_type.handler(payload, context)
+        if not isinstance(result, job_type.result_model):
+            raise TypeError(f"the handler of {job_type.name} returned {type(result).__name__}")
+        return result
+
+    def _commit(self, attempt: Attempt) -> None:
+        """Rename the outputs, if this attempt still owns the job."""
+        attempt.pulse.check()
+        if not attempt.files.has_outputs:
+            return
+        beat = Beat(attempt.grant.id, attempt.grant.fence)
+        if self._tools.store.beat(self._tools.settings.lease, [beat]) != ["ok"]:
+            raise LeaseLostError
+        attempt.files.commit()
+
+    def _after(self, error: Exception, attempt: Attempt) -> Next:
+        policy = self._tools.submitter.policy(attempt.job_type.name, attempt.grant.spec)
+        return after_failure(error, retries=attempt.grant.retries, policy=policy)
+
+    def _settle(self, attempt: Attempt, following: Next | None) -> None:
+        duration_ms = round(attempt.pulse.elapsed.total_seconds() * 1000)
+        if following is None:
+            attempt.log.info("job_taken_away", duration_ms=duration_ms)
+            return
+        settlement = Settlement(
+            status=following.status,
+            event=following.event,
+            costs=following.costs,
+            message=following.message,
+            result=attempt.result if following.status is Status.COMPLETED else b"",
+            error=orjson.dumps(following.error) if following.error else b"",
+            delay_ms=following.delay_ms,
+            reason=following.reason,
+            wakeup=attempt.message,
+            lines=attempt.pulse.end(),
+            callback=self._callback(attempt, following, duration_ms),
+        )
+        is_settled = self._tools.store.settle(attempt.grant.id, attempt.grant.fence, settlement)
+        attempt.log.info(
+            "job_ended" if is_settled else "job_taken_away",
+            status=following.status.value,
+            duration_ms=duration_ms,
+            waited_ms=attempt.grant.waited_ms,
+            **({"stages_ms": attempt.pulse.stages_ms} if attempt.pulse.stages_ms else {}),
+            **({"error": following.error["message"], "code": following.error["code"]} if following.error else {}),
+        )
+
+    def _callback(self, attempt: Attempt, following: Next, duration_ms: int) -> NewJob | None:
+        if not following.status.is_final:
+            return None
+        return self._tools.callbacks.for_ending(
+            attempt.grant,
+            status=following.status,
+            result=attempt.result_document,
+            error=following.error["message"] if following.error else None,
+            duration_ms=duration_ms,
+        )
+
+    def _close(self, attempt: Attempt) -> None:
+        self._tools.heart.remove(attempt.pulse)
+        attempt.files.discard()

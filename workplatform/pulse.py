@@ -1,0 +1,107 @@
+"""The pulse of a running attempt: what its handler tells, and the reason to stop that it is told."""
+
+import threading
+import time
+from collections import deque
+from datetime import timedelta
+from typing import Final
+
+from workplatform.errors import PlatformError, TimeLimitError
+from workplatform.store.keys import LOG_LINES
+from workplatform.store.records import Beat
+
+_LONGEST_LINE: Final = 4000
+_LINES_A_BEAT: Final = 200
+
+
+class Pulse:
+    """The Reporter of one attempt. The handler's thread writes it, the heart reads it."""
+
+    def __init__(self, job_id: str, fence: int, *, time_limit: timedelta, on_change: threading.Event) -> None:
+        self.job_id = job_id
+        self.fence = fence
+        self._lock = threading.Lock()
+        self._on_change = on_change
+        self._started = self._stage_started = time.monotonic()
+        self._time_limit = time_limit
+        self._reason: PlatformError | None = None
+        self._progress = 0.0
+        self._stage = ""
+        self._message = ""
+        self._changed = False
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self.stages_ms: dict[str, int] = {}
+
+    def progress(self, percent: float, message: str | None) -> None:
+        """Note progress; it never goes backwards."""
+        with self._lock:
+            self._progress = max(self._progress, min(100.0, percent))
+            self._message = self._message if message is None else message
+            self._changed = True
+        self._on_change.set()
+
+    def stage(self, name: str) -> None:
+        """Note the stage, and how long the one before took."""
+        now = time.monotonic()
+        with self._lock:
+            self._end_stage(now)
+            self._stage, self._stage_started = name, now
+            self._changed = True
+        self._on_change.set()
+
+    def log(self, line: str) -> None:
+        """Keep a line for the job's log."""
+        with self._lock:
+            self._lines.append(line[:_LONGEST_LINE])
+        self._on_change.set()
+
+    def check(self) -> None:
+        """Raise the reason to stop, if there is one."""
+        if self._reason is not None:
+            raise self._reason
+        if self.elapsed > self._time_limit:
+            raise TimeLimitError(f"the job ran longer than its time limit of {self._time_limit}")
+
+    def stop(self, reason: PlatformError) -> None:
+        """Have the handler's next check raise; the first reason stays."""
+        if self._reason is None:
+            self._reason = reason
+
+    @property
+    def elapsed(self) -> timedelta:
+        """Time since the attempt started."""
+        return timedelta(seconds=time.monotonic() - self._started)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the time limit is over by so much that nothing can be expected of the handler any more."""
+        return self.elapsed > self._time_limit + timedelta(seconds=30)
+
+    @property
+    def message(self) -> str:
+        """The last message."""
+        return self._message
+
+    def take(self) -> Beat:
+        """Return what is new since the last take."""
+        with self._lock:
+            lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_A_BEAT))]
+            changed, self._changed = self._changed, False
+            return Beat(self.job_id, self.fence, changed, self._progress, self._stage, self._message, lines)
+
+    def give_back(self, beat: Beat) -> None:
+        """Undo a take that could not be delivered."""
+        with self._lock:
+            self._lines.extendleft(reversed(beat.lines))
+            self._changed = self._changed or beat.changed
+
+    def end(self) -> list[str]:
+        """Close the last stage and return the lines that are left."""
+        with self._lock:
+            self._end_stage(time.monotonic())
+            return list(self._lines)
+
+    def _end_stage(self, now: float) -> None:
+        if self._stage:
+            spent_ms = round((now - self._stage_started) * 1000)
+            self.stages_ms[self._stage] = self.stages_ms.get(self._stage, 0) + spent_ms

@@ -1,0 +1,133 @@
+"""The scheduler: one loop that moves what time moves. Any number may run; every step is an atomic script.
+
+It promotes due jobs, takes jobs from workers whose lease ran out, finds queued jobs that lost their message, and
+removes what retention has outlived.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import orjson
+import structlog
+
+from workplatform.bootstrap import Platform, build
+from workplatform.endings import after_failure
+from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
+from workplatform.settings import Settings
+from workplatform.store.keys import PRIORITIES
+from workplatform.store.records import Record, Settlement
+
+_TICK_S: Final = 0.1
+_LOST_EVERY_S: Final = 1.0
+_SWEEP_EVERY_S: Final = 5.0
+_BATCH: Final = 200
+_MESSAGE_PATIENCE: Final = timedelta(seconds=5)
+_MERCY_S: Final = 5.0
+
+_log = structlog.get_logger()
+
+
+class Scheduler:
+    """The loop's steps; each may be called at any time, by any number of schedulers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._store = platform.store
+        self._submitter = platform.submitter
+        self._callbacks = platform.callbacks
+        self._queues = sorted(platform.registry.queues)
+        self._retention = platform.settings.retention
+        self._no_reaping_before = 0.0
+        self._next: dict[Callable[[], None], float] = {}
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        due, lapsed = self._store.due(_BATCH)
+        for job_id in due:
+            self._promote(job_id)
+        if time.monotonic() >= self._no_reaping_before:
+            for job_id in lapsed:
+                self._reap(job_id)
+        self._every(_LOST_EVERY_S, self._find_lost)
+        self._every(_SWEEP_EVERY_S, self._sweep)
+
+    def have_mercy(self) -> None:
+        """Take no job from its worker for some seconds: after an outage workers need a moment to renew."""
+        self._no_reaping_before = time.monotonic() + _MERCY_S
+
+    def _promote(self, job_id: str) -> None:
+        if record := self._record(job_id):
+            self._store.promote(job_id, self._submitter.wakeup(record))
+
+    def _reap(self, job_id: str) -> None:
+        """Give a job whose worker is silent to another one, or fail it if its attempts are used up."""
+        record = self._record(job_id)
+        if record is None:
+            return
+        error = WorkerLostError(f"worker {record.worker} went silent in attempt {record.attempts}")
+        policy = self._submitter.policy(record.type, record.spec)
+        following = after_failure(error, retries=record.retries, policy=policy)
+        callback = None
+        if following.status.is_final:
+            callback = self._callbacks.for_ending(
+                record, status=following.status, result=None, error=error.message, duration_ms=None
+            )
+        settlement = Settlement(
+            status=following.status,
+            event=following.event,
+            costs=following.costs,
+            message=following.message,
+            error=orjson.dumps(following.error),
+            wakeup=self._submitter.wakeup(record),
+            callback=callback,
+        )
+        if self._store.settle(job_id, record.fence, settlement, only_if_lapsed=True):
+            _log.warning("worker_lost", job_id=job_id, worker=record.worker, status=following.status.value)
+
+    def _find_lost(self) -> None:
+        for queue in self._queues:
+            for priority in PRIORITIES:
+                for job_id in self._store.lost(queue, priority, patience=_MESSAGE_PATIENCE, most=_BATCH):
+                    record = self._record(job_id)
+                    if record and self._store.repush(job_id, self._submitter.wakeup(record)):
+                        _log.warning("message_lost", job_id=job_id, queue=queue)
+
+    def _sweep(self) -> None:
+        while self._store.sweep(self._retention, _BATCH) == _BATCH:
+            continue
+
+    def _record(self, job_id: str) -> Record | None:
+        try:
+            return self._store.get(job_id)
+        except JobNotFoundError:
+            return None
+
+    def _every(self, period_s: float, step: Callable[[], None]) -> None:
+        now = time.monotonic()
+        if now >= self._next.get(step, 0.0):
+            self._next[step] = now + period_s
+            step()
+
+
+def run(settings: Settings) -> int:
+    """Run the loop until SIGTERM; returns the exit code."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    platform = build(settings)
+    scheduler = Scheduler(platform)
+    _log.info("scheduler_started")
+    while not stop.wait(_TICK_S):
+        try:
+            scheduler.tick()
+        except StoreUnavailableError as error:
+            _log.warning("scheduler_waits", error=str(error))
+            scheduler.have_mercy()
+            stop.wait(1.0)
+        except Exception:  # noqa: BLE001 - the loop's edge: one bad record must not stop every other job
+            _log.exception("scheduler_step_failed")
+            stop.wait(1.0)
+    platform.close()
+    return 0

@@ -1,0 +1,73 @@
+"""Doubles that ship with the platform: run a handler without Redis or Celery, on real files with real children."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from workplatform.children import ChildPool
+from workplatform.context import JobContext
+from workplatform.outbound import Outbound
+from workplatform.pulse import Pulse
+from workplatform.registry import JobType
+from workplatform.storage.journal import Journals
+from workplatform.storage.local import LocalFiles
+from workplatform.storage.paths import Roots
+
+_JOB_ID = "job_00000000000000000000000000"
+
+
+@dataclass(slots=True)
+class InlineRun:
+    """A handler's run: its context while it lasts, and what it told."""
+
+    job: JobContext
+    pulse: Pulse
+    files: LocalFiles
+    told: list[tuple[float, str, str]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Note progress, stage, message and log lines since the last look."""
+        beat = self.pulse.take()
+        self.lines += beat.lines
+        if beat.changed:
+            self.told.append((beat.progress, beat.stage, beat.message))
+
+
+@contextmanager
+def inline_job(
+    root: Path, *, preload: tuple[str, ...] = (), time_limit: timedelta = timedelta(minutes=10)
+) -> Iterator[InlineRun]:
+    """Give a context whose files live under `root`; on success outputs are committed, else discarded."""
+    state = root / ".workplatform"
+    pulse = Pulse(_JOB_ID, 1, time_limit=time_limit, on_change=threading.Event())
+    roots = Roots([root], base=root, reserved=[state])
+    files = LocalFiles(roots, Journals(state / "attempts").open(_JOB_ID, 1), state / "work")
+    children = ChildPool(preload=preload)
+    outbound = Outbound(allowed_hosts=(), allow_loopback=True)
+    job = JobContext(job_id=_JOB_ID, attempt=1, reporter=pulse, files=files, children=children, outbound=outbound)
+    run = InlineRun(job, pulse, files)
+    try:
+        yield run
+        files.check()
+        files.commit()
+    finally:
+        run.look()
+        files.discard()
+        children.close()
+
+
+def run_inline(handler: Callable[..., Any], payload: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
+    """Run a job type's handler on a payload as a worker would; returns the result as the wire shows it.
+
+    Raises what the handler raises.
+    """
+    declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
+    with inline_job(root, preload=(handler.__module__,), time_limit=declared.time_limit) as run:
+        result = declared.handler(declared.payload_model.model_validate(payload), run.job)
+    document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
+    return document

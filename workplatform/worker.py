@@ -1,0 +1,195 @@
+"""The worker role: a Celery worker process that serves one queue (or several, with Celery's own command).
+
+Celery brings the message and the thread; `Executor` does the rest. Stopping: the process takes no new job at once,
+running jobs get the grace, then go back to their queue without losing an attempt.
+"""
+
+import os
+import threading
+from datetime import timedelta
+from typing import Any, Final
+
+import psutil
+import structlog
+
+from workplatform.bootstrap import Platform, build
+from workplatform.celery_app import Consumer, Wakeups, app, signals
+from workplatform.children import ChildPool
+from workplatform.errors import SettingsError
+from workplatform.executor import Executor, Tools
+from workplatform.heart import Chore, Heart
+from workplatform.outbound import Outbound
+from workplatform.registry import JobType
+from workplatform.settings import Settings, load
+from workplatform.storage.journal import Journals
+from workplatform.storage.paths import Roots
+from workplatform.storage.sweeping import sweep_dead_attempts
+from workplatform.store.connection import Word
+
+_ANNOUNCED_EVERY_S: Final = 3.0
+_ANNOUNCED_FOR: Final = timedelta(seconds=10)
+_SWEPT_EVERY_S: Final = 30.0
+_LAST_CALL: Final = timedelta(seconds=5)
+
+_log = structlog.get_logger()
+
+
+class Crew:
+    """What a worker process needs besides Celery: built when Celery starts the process, closed when it stops."""
+
+    def __init__(self, platform: Platform, *, worker: str, queues: list[str]) -> None:
+        settings = platform.settings
+        self._platform = platform
+        self._worker = worker
+        self._queues = queues
+        self._journals = Journals(settings.run_dir / "attempts")
+        types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
+        self._children = ChildPool(preload=sorted({declared.handler.__module__ for declared in types}))
+        self._heart = Heart(
+            platform.store,
+            interval=settings.heartbeat,
+            lease=settings.lease,
+            chores=(Chore(_ANNOUNCED_EVERY_S, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
+        )
+        self.executor = Executor(self._tools(), worker=worker)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._heart.start()
+
+    def drain(self) -> None:
+        """Take no further job, and end within the grace and a few seconds whatever the handlers do.
+
+        Runs in a signal handler: it only leaves word for the other threads.
+        """
+        grace = self._platform.settings.shutdown_grace
+        self.executor.drain()
+        self._heart.drain(grace)
+        last_call = threading.Timer((grace + _LAST_CALL).total_seconds(), self._give_up)
+        last_call.daemon = True
+        last_call.start()
+
+    def close(self) -> None:
+        """Stop beating and end the idle children."""
+        self._heart.stop()
+        self._children.close()
+        self._platform.close()
+
+    def _tools(self) -> Tools:
+        platform = self._platform
+        return Tools(
+            settings=platform.settings,
+            store=platform.store,
+            heart=self._heart,
+            children=self._children,
+            journals=self._journals,
+            roots=roots_of(platform.settings),
+            outbound=Outbound.of(platform.settings),
+            submitter=platform.submitter,
+            callbacks=platform.callbacks,
+            build_message=Wakeups().build,
+        )
+
+    def _announce(self) -> None:
+        lifetime = timedelta(0) if self.executor.is_draining else _ANNOUNCED_FOR
+        about: dict[str, Word] = {
+            "node": self._platform.settings.node_name,
+            "pid": os.getpid(),
+            "running": self._heart.running,
+        }
+        for queue in self._queues:
+            self._platform.store.announce(self._worker, queue, lifetime, about)
+
+    def _sweep(self) -> None:
+        sweep_dead_attempts(self._journals, self._platform.store, is_ours=self._heart.keeps)
+
+    def _give_up(self) -> None:
+        _log.critical("handlers_did_not_stop", running=self._heart.running)
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(70)
+
+
+def roots_of(settings: Settings) -> Roots:
+    """Return the path guard that the settings describe; the platform's own folders are out of bounds."""
+    own = (settings.run_dir, settings.data_dir / "valkey", settings.data_dir / "work")
+    return Roots(settings.roots, base=settings.allowed_roots[0], reserved=own)
+
+
+def run(settings: Settings, queue: str) -> int:
+    """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
+    os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)
+    worker = app.Worker(
+        hostname=f"{queue}@{settings.node_name}",
+        queues=[queue],
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel=settings.log_level.upper(),
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+_crew: Crew | None = None
+
+
+def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Prepare the process before Celery builds its worker: tasks, concurrency, room for jobs."""
+    global _crew  # noqa: PLW0603 - one worker a process; Celery's signals know no other place
+    settings = load().settings
+    platform = build(settings)
+    queues = _names(options.get("queues"))
+    types = _served_types(platform, queues)
+    if not options.get("concurrency"):
+        conf.worker_concurrency = sum(
+            settings.concurrency_of(queue, max(t.concurrency for t in types if t.queue == queue)) for queue in queues
+        )
+    _crew = Crew(platform, worker=sender, queues=queues)
+    for declared in types:
+        _make_task(_crew.executor, declared)
+    executor = _crew.executor
+    Consumer.has_room = staticmethod(lambda: executor.has_room(queues[0]))
+    _crew.start()
+
+
+def _served_types(platform: Platform, queues: list[str]) -> list[JobType]:
+    known = platform.registry.queues
+    unknown = [queue for queue in queues if queue not in known]
+    if unknown or not queues:
+        raise SystemExit(
+            str(
+                SettingsError(
+                    f"no job type uses queue {', '.join(unknown) or '?'}; there are {', '.join(sorted(known))}"
+                )
+            )
+        )
+    return [declared for queue in queues for declared in known[queue]]
+
+
+def _make_task(executor: Executor, declared: JobType) -> None:
+    """Register the Celery task of a job type: its message names a job, the executor runs it."""
+
+    @app.task(name=declared.name, bind=True)  # type: ignore[untyped-decorator]
+    def task(self: Any) -> None:
+        executor.run(declared, self.request.id, self.request.delivery_info["priority"])
+
+
+def _drain(**_: Any) -> None:
+    if _crew is not None:
+        _crew.drain()
+
+
+def _dismiss(**_: Any) -> None:
+    if _crew is not None:
+        _crew.close()
+
+
+def _names(queues: Any) -> list[str]:
+    return queues.split(",") if isinstance(queues, str) else list(queues or ())
+
+
+signals.celeryd_init.connect(_recruit)
+signals.worker_shutting_down.connect(_drain)
+signals.worker_shutdown.connect(_dismiss)
