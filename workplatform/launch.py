@@ -15,6 +15,7 @@ import psutil
 import structlog
 
 from workplatform import embedded, logs, processes, runlock
+from workplatform.address import local_host, local_url
 from workplatform.errors import AlreadyRunningError, StoreUnavailableError
 from workplatform.linelog import LineLog, LineStream
 from workplatform.registry import discover
@@ -49,12 +50,6 @@ def up(settings: Settings) -> int:
     return 0
 
 
-def base_url(settings: Settings) -> str:
-    """Return the URL at which a client on this machine reaches the API and the dashboard."""
-    host = _reachable(settings.bind_host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
 def check_port(settings: Settings, *, patience: timedelta = timedelta(0)) -> None:
     """Raise AlreadyRunningError, naming the process if it can be found, if the API's port is taken for `patience`."""
     deadline = time.monotonic() + patience.total_seconds()
@@ -81,7 +76,7 @@ def _run(supervisor: Supervisor, settings: Settings, lock: RunLock) -> None:
     for role in roles:
         supervisor.start(role)
     if supervisor.run(until=partial(_is_serving, settings)):
-        log.info("ready", api=f"{base_url(settings)}/api", dashboard=f"{base_url(settings)}/")
+        log.info("ready", api=f"{local_url(settings)}/api", dashboard=f"{local_url(settings)}/")
         supervisor.run()
     log.info("stopping", grace_s=settings.shutdown_grace.total_seconds())
 
@@ -118,7 +113,7 @@ def _store_is_ready(supervisor: Supervisor, settings: Settings) -> Callable[[], 
 
 def _is_serving(settings: Settings) -> bool:
     """Whether the API answers that it and the workers are ready."""
-    connection = http.client.HTTPConnection(_reachable(settings.bind_host), settings.port, timeout=0.25)
+    connection = http.client.HTTPConnection(local_host(settings), settings.port, timeout=0.25)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -142,10 +137,6 @@ def _hand_down_log_style(settings: Settings) -> Settings:
     if logs.is_coloured(sys.stdout):
         os.environ["FORCE_COLOR"] = "1"
     return settings.model_copy(update={"log_format": style})
-
-
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def _is_taken(host: str, port: int) -> bool:

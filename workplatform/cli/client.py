@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from workplatform.address import local_url
 from workplatform.cli.errors import CommandError
 from workplatform.settings import Settings, load
 
@@ -125,12 +126,6 @@ def connect() -> ApiClient:
 def key_of(settings: Settings) -> str | None:
     """Return the key in the clear."""
     return settings.api_key.get_secret_value() if settings.api_key else None
-
-
-def local_url(settings: Settings) -> str:
-    """Return the URL at which a client on this machine reaches the platform."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind_host, settings.bind_host)  # noqa: S104 - compared
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[Document]:

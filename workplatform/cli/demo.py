@@ -14,8 +14,9 @@ from typing import Any
 
 import click
 
+from workplatform.address import local_url
 from workplatform.cli import ffmpeg, samples
-from workplatform.cli.client import ApiClient, Document, key_of, local_url
+from workplatform.cli.client import ApiClient, Document, key_of
 from workplatform.cli.errors import CommandError
 from workplatform.cli.following import follow
 from workplatform.cli.progress import exit_code, show

@@ -14,8 +14,9 @@ from typing import Literal
 import click
 
 from workplatform import embedded, launch
+from workplatform.address import local_url
 from workplatform.cli import ffmpeg
-from workplatform.cli.client import ApiClient, key_of, local_url
+from workplatform.cli.client import ApiClient, key_of
 from workplatform.cli.errors import CommandError
 from workplatform.errors import AlreadyRunningError, StoreUnavailableError
 from workplatform.settings import Settings, load
