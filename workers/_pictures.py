@@ -75,8 +75,9 @@ def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, 
 
 
 def _turn(frame: VideoFrame) -> Image.Transpose | None:
+    side_data: Any = frame.side_data
     try:
-        matrix = frame.side_data[Type.DISPLAYMATRIX]
+        matrix = side_data[Type.DISPLAYMATRIX]
     except KeyError:
         return None
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
