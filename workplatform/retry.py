@@ -25,9 +25,7 @@ class RetryPolicy(BaseModel):
     max_retries: int = Field(default=3, ge=0, le=100, description="Retries after the first attempt")
     backoff: Backoff = Field(default="exponential", description="How the wait grows")
     initial_delay: int = Field(default=1000, ge=0, le=86_400_000, description="First wait in milliseconds")
-    max_delay: int = Field(
-        default=3_600_000, ge=0, le=7 * 86_400_000, description="Longest wait in milliseconds"
-    )
+    max_delay: int = Field(default=3_600_000, ge=0, le=7 * 86_400_000, description="Longest wait in milliseconds")
     jitter: float = Field(default=0.0, ge=0.0, le=1.0, description="Share of the wait that is random, 0 to 1")
 
     def delay(self, retry: int, *, draw: float | None = None) -> timedelta:

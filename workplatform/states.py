@@ -26,9 +26,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.WAITING: frozenset({Status.QUEUED, Status.SCHEDULED, Status.CANCELLED, Status.FAILED}),
     Status.SCHEDULED: frozenset({Status.QUEUED, Status.CANCELLED}),
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
-    Status.RUNNING: frozenset(
-        {Status.COMPLETED, Status.FAILED, Status.SCHEDULED, Status.QUEUED, Status.CANCELLED}
-    ),
+    Status.RUNNING: frozenset({Status.COMPLETED, Status.FAILED, Status.SCHEDULED, Status.QUEUED, Status.CANCELLED}),
     Status.COMPLETED: frozenset(),
     Status.FAILED: frozenset({Status.QUEUED}),
     Status.CANCELLED: frozenset({Status.QUEUED}),

@@ -19,5 +19,5 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', queued_key(queue, priority), '-i
     table.insert(lost, 1, id)
   end
 end
-redis.call('ZREMRANGEBYSCORE', P .. 'suspects', '-inf', now - 4 * patience)
+redis.call('ZREMRANGEBYSCORE', P .. 'suspects', '-inf', now - patience - 60000)
 return lost

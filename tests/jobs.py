@@ -1,0 +1,112 @@
+"""Job types for the tests: what a job can do to its worker, each as small as it can be."""
+
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+
+from workplatform.context import JobContext
+from workplatform.errors import BadInputError, JobError, RetryLater
+from workplatform.models import Payload, Result
+from workplatform.registry import job_type
+from workplatform.retry import RetryPolicy
+
+QUICK_RETRIES = RetryPolicy(max_retries=3, initial_delay=50)
+
+
+class Nothing(Payload):
+    """No fields at all."""
+
+
+class Note(Payload):
+    """Something to write down."""
+
+    path: str = Field(description="File to write or append to")
+    text: str = Field("", description="What to write")
+    seconds: float = Field(0.0, description="How long to take")
+
+
+class Done(Result):
+    """It worked."""
+
+    attempt: int = Field(0, description="Which attempt it was")
+
+
+@job_type("noop", queue="noop", concurrency=4)
+def noop(payload: Nothing, job: JobContext) -> Done:  # noqa: ARG001
+    """Do nothing."""
+    return Done(attempt=job.attempt)
+
+
+@job_type("nap", queue="nap", concurrency=2, retry=QUICK_RETRIES)
+def nap(payload: Note, job: JobContext) -> Done:
+    """Write the file, then take the time, telling how far it is."""
+    output = job.output(payload.path)
+    output.path.write_text(payload.text)
+    job.stage("napping")
+    job.log(f"attempt {job.attempt} begins")
+    ends = time.monotonic() + payload.seconds
+    while (left := ends - time.monotonic()) > 0:
+        job.check_cancelled()
+        job.progress(100 * (1 - left / payload.seconds), f"{left:.1f} s left")
+        time.sleep(min(left, 0.05))
+    return Done(attempt=job.attempt)
+
+
+@job_type("trace", queue="trace", concurrency=1, retry=QUICK_RETRIES)
+def trace(payload: Note, job: JobContext) -> Done:
+    """Append the text to a file, so that a test sees what ran and in which order."""
+    with job.input(payload.path).open("a") as file:
+        file.write(f"{payload.text}\n")
+    time.sleep(payload.seconds)
+    return Done(attempt=job.attempt)
+
+
+@job_type("flaky", queue="flaky", concurrency=2, retry=QUICK_RETRIES)
+def flaky(payload: Note, job: JobContext) -> Done:
+    """Fail until the attempt that the text names."""
+    if job.attempt < int(payload.text):
+        raise JobError(f"attempt {job.attempt} fails on purpose")
+    return Done(attempt=job.attempt)
+
+
+@job_type("broken", queue="flaky", concurrency=2, retry=QUICK_RETRIES)
+def broken(payload: Note, job: JobContext) -> Done:
+    """Fail in the way that the text names."""
+    if payload.text == "bad input":
+        raise BadInputError("this can never work")
+    if payload.text == "later":
+        raise RetryLater("not now", delay_s=0.05)
+    if payload.text == "kill worker":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if payload.text == "crash child":
+        job.isolated(kill_myself)
+    if payload.text == "hang":
+        job.isolated(time.sleep, 600)
+    raise ValueError("a bug")
+
+
+def kill_myself() -> None:
+    """End this process as a crashing library would."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@job_type("slow", queue="slow", concurrency=1, time_limit=timedelta(seconds=1), retry=RetryPolicy(max_retries=0))
+def slow(payload: Note, job: JobContext) -> Done:
+    """Run a program that outlasts the time limit."""
+    job.run(["sleep", str(payload.seconds)])
+    return Done(attempt=job.attempt)
+
+
+@job_type("program", queue="program", concurrency=2, retry=QUICK_RETRIES)
+def program(payload: Note, job: JobContext) -> Done:
+    """Run a program that starts another one in the background, with an output half written."""
+    output = job.output(payload.path)
+    output.path.write_text("half")
+    job.progress(50, "half")
+    job.run(["sh", "-c", f"sleep {payload.seconds} & sleep {payload.seconds}"])
+    Path(output.path).write_text("whole")
+    return Done(attempt=job.attempt)
