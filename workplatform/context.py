@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
+
+import requests
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,15 +86,25 @@ class Children(Protocol):
         """Run a function."""
 
 
+class Sessions(Protocol):
+    """Makes the HTTP sessions that handlers use."""
+
+    def session(self, *, watch: Callable[[], None], within: timedelta | None) -> requests.Session:
+        """Return a session that asks `watch` while it waits, and times out after `within`."""
+
+
 class JobContext:
     """One attempt, as its handler sees it. Safe to use from the handler's thread only."""
 
-    def __init__(self, *, job_id: str, attempt: int, reporter: Reporter, files: Files, children: Children) -> None:
+    def __init__(
+        self, *, job_id: str, attempt: int, reporter: Reporter, files: Files, children: Children, outbound: Sessions
+    ) -> None:
         self.id = job_id
         self.attempt = attempt
         self._reporter = reporter
         self._files = files
         self._children = children
+        self._outbound = outbound
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
@@ -127,6 +140,16 @@ class JobContext:
         """
         self.check_cancelled()
         return self._files.output(uri, directory=directory, last=last)
+
+    def http(self, *, within: timedelta | None = None) -> requests.Session:
+        """Return a session for requests to permitted hosts; close it, best by `with`.
+
+        Its waits end when the attempt has to, raising what `check_cancelled` does; everything done with it takes at
+        most `within`, counted from now. It raises UrlForbiddenError for a host that must not be called, and requests'
+        own errors; a request without a timeout gets one.
+        """
+        self.check_cancelled()
+        return self._outbound.session(watch=self._reporter.check, within=within)
 
     @property
     def workdir(self) -> Path:
