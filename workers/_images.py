@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from workplatform.errors import BadInputError
 
 # Formats decoded in this process alone; those that start a program (EPS) or draw on a huge canvas (WMF) are left out.
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "TGA", "JPEG2000", "ICO", "QOI")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "TGA", "JPEG2000", "ICO", "QOI")
 _ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 MAX_PIXELS = 120_000_000
 MAX_ANIMATED_PIXELS = 2_000_000_000
@@ -64,6 +64,7 @@ def open_image(path: Path, name: str) -> Iterator[ImageFile.ImageFile]:
 
 def _identify(path: Path, name: str) -> ImageFile.ImageFile:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    Image.init()
     if not path.stat().st_size:
         raise BadInputError(f"not an image: {name} is empty")
     try:

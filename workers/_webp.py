@@ -126,7 +126,7 @@ def _animation(image: ImageFile.ImageFile, layout: _Layout, payload: WebpPayload
     durations_ms = [image.info.get("duration", 0)]
     later = _LaterFrames(image, layout, first + 1, durations_ms)
     return _save(
-        pixels,
+        pixels.copy(),  # the file itself would count as all of its frames
         layout.name,
         payload,
         icc_profile=profile,
