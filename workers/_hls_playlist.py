@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 MASTER = "master.m3u8"
@@ -12,6 +13,7 @@ SEGMENT_PATTERN = "segment_%05d.ts"
 SEGMENT_S = 6
 
 _SEGMENT_NAME = re.compile(r"segment_\d{5,}\.ts")
+_DURATION = re.compile(r"#EXTINF:(\d+(?:\.\d+)?),")
 _ATTRIBUTE = re.compile(r'([A-Z-]+)=("[^"]*"|[^,]*)')
 _VARIANT = "#EXT-X-STREAM-INF:"
 _ORIGIN = "# made from "
@@ -100,7 +102,7 @@ def read_media_playlist(path: Path) -> MediaPlaylist:
     lines = _lines(path)
     if "#EXT-X-ENDLIST" not in lines:
         raise IncompletePlaylistError(f"{path.name} is not finished")
-    durations = [float(line[8:].split(",")[0]) for line in lines if line.startswith("#EXTINF:")]
+    durations = [float(match[1]) for match in map(_DURATION.match, lines) if match]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names or len(names) != len(durations) or sum(durations) <= 0:
         raise IncompletePlaylistError(f"{path.name} lists no segments")

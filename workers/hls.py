@@ -26,7 +26,7 @@ from workers._hls_playlist import (
 )
 from workers._probe import SourceVideo, probe
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, EncoderError, NoSpaceError
+from workplatform.errors import BadInputError, EncoderError, InputNotFoundError, NoSpaceError
 from workplatform.models import Payload, Result, WireModel
 from workplatform.registry import job_type
 
@@ -113,12 +113,11 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     rungs = climb(payload.qualities, video.width, video.height)
     names = [rung.name for rung in rungs]
     origin = _origin(source, rungs)
+    kept = None if payload.overwrite else _complete(job, payload.output_dir, names, origin)
+    if kept is not None:
+        job.progress(100, "already complete")
+        return _result(kept, payload.output_dir, skipped=True)
     output = job.output(payload.output_dir, directory=True, last=MASTER)
-    if not payload.overwrite:
-        kept = _complete(output.target, names, origin)
-        if kept is not None:
-            job.progress(100, "already complete")
-            return _result(kept, output.uri, skipped=True)
     job.stage("transcoding")
     _encode(job, source, video, rungs, output.path)
     job.stage("measuring")
@@ -141,10 +140,14 @@ def _origin(source: Path, rungs: Sequence[Rung]) -> str:
     return digest.hexdigest()
 
 
-def _complete(target: Path, names: Sequence[str], origin: str) -> Package | None:
+def _complete(job: JobContext, folder: str, names: Sequence[str], origin: str) -> Package | None:
+    """Return what is in the folder if nothing is missing, and it is what this job would make."""
     try:
-        return read_package(target, names, origin)
-    except IncompletePlaylistError:
+        return read_package(job.input(f"{folder.rstrip('/')}/{MASTER}").parent, names, origin)
+    except InputNotFoundError:
+        return None
+    except IncompletePlaylistError as error:
+        job.log(f"the existing output is replaced: {error}")
         return None
 
 
