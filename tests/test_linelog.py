@@ -33,6 +33,12 @@ def test_lines_carry_the_name_of_their_role() -> None:
     assert stream.getvalue() == "api        | listening\nscheduler  | awake\n"
 
 
+def test_empty_lines_are_left_out() -> None:
+    stream = io.StringIO()
+    LineLog(stream, console=True).write("hls", "  ")
+    assert stream.getvalue() == ""
+
+
 def test_each_role_has_its_colour_on_a_terminal() -> None:
     stream = Terminal()
     log = LineLog(stream, console=True)

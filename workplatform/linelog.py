@@ -25,7 +25,9 @@ class LineLog:
         self._colours: dict[str, int] = {}
 
     def write(self, role: str, line: str) -> None:
-        """Write one line. A stream that is gone is no reason to stop the platform."""
+        """Write one line, unless it is empty. A stream that is gone is no reason to stop the platform."""
+        if not line.strip():
+            return
         text = self._prefixed(role, line) if self._console else _as_json(role, line)
         with suppress(OSError, ValueError):
             self._stream.write(text + "\n")

@@ -52,10 +52,18 @@ def configure(settings: Settings, role: str, stream: LogStream | None = None) ->
     ]
     ending: list[Processor]
     if console:
-        ending = [structlog.dev.ConsoleRenderer(colors=is_coloured(out), pad_event_to=0, pad_level=False)]
+        # plain tracebacks: the decorated ones show local variables, and those hold secrets
+        ending = [
+            structlog.dev.ConsoleRenderer(
+                colors=is_coloured(out),
+                pad_event_to=0,
+                pad_level=False,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     else:
         shared.append(_Stamp(role))
-        ending = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     level = settings.log_level.upper()
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -67,6 +75,7 @@ def configure(settings: Settings, role: str, stream: LogStream | None = None) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -52,7 +52,7 @@ def acquire(settings: Settings, *, patience: timedelta = timedelta(seconds=15)) 
         if held is not None:
             return held
         holder = _holder(path)
-        if (holder is not None and psutil.pid_exists(holder)) or time.monotonic() > deadline:
+        if _is_alive(holder) or time.monotonic() > deadline:
             raise AlreadyRunningError(
                 f"{settings.data_dir} is in use by another platform (process {holder or 'unknown'}): "
                 "stop that one, or set another DATA_DIR",
@@ -82,6 +82,14 @@ def _is_still_there(path: Path, fd: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:
+        return False
+
+
+def _is_alive(pid: int | None) -> bool:
+    """Whether the process runs; one that was killed and waits for its parent does not."""
+    try:
+        return pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

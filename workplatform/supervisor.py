@@ -124,6 +124,7 @@ class Supervisor:
 
     def run(self, until: Callable[[], bool] | None = None) -> bool:
         """Supervise until `until()` is true, or a signal says stop; returns False in the latter case."""
+        self._turn(0)  # what was said meanwhile comes first
         while not self._stop_signals:
             if until is not None and until():
                 return True
