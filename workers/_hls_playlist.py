@@ -145,9 +145,10 @@ def read_package(folder: Path, names: Sequence[str], origin: str) -> Package:
     lines = _lines(folder / MASTER)
     if f"{_ORIGIN}{origin}" not in lines:
         raise IncompletePlaylistError("it was made from another source or with other settings")
-    variants = tuple(
-        _variant(lines[at], lines[at + 1]) for at in range(len(lines) - 1) if lines[at].startswith(_VARIANT)
-    )
+    try:
+        variants = tuple(_variant(line, uri) for line, uri in pairwise(lines) if line.startswith(_VARIANT))
+    except (KeyError, ValueError) as error:
+        raise IncompletePlaylistError(f"{MASTER} is damaged") from error
     if [variant.name for variant in variants] != list(names):
         raise IncompletePlaylistError("it has other renditions")
     return Package(variants, tuple(read_media_playlist(folder / name / MEDIA_PLAYLIST) for name in names))

@@ -1,0 +1,84 @@
+"""Small videos of every awkward kind, made with the ffmpeg of the wheel."""
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+
+_FAST = ("-c:v", "libx264", "-preset", "ultrafast")
+_PLAIN = (*_FAST, "-pix_fmt", "yuv420p", "-c:a", "aac")
+
+
+def ffmpeg(*arguments: object) -> None:
+    """Run ffmpeg; say what it said if it fails."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 0, ended.stderr
+
+
+def picture(size: str = "320x180", rate: object = 25, duration: object = 2) -> tuple[str, ...]:
+    """Return input arguments of a moving test picture."""
+    return ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={duration}")
+
+
+def tone(duration: object = 2, *, layout: str = "stereo", rate: int = 48000) -> tuple[str, ...]:
+    """Return input arguments of a tone in every channel."""
+    return ("-f", "lavfi", "-i", f"sine=duration={duration}:sample_rate={rate},aformat=channel_layouts={layout}")
+
+
+def plain(path: Path, *, size: str = "320x180", rate: object = 25, duration: object = 2) -> Path:
+    """Make an ordinary H.264 and AAC video."""
+    ffmpeg(*picture(size, rate, duration), *tone(duration), *_PLAIN, "-movflags", "+faststart", path)
+    return path
+
+
+def silent(path: Path, *filters: str, size: str = "320x180", rate: object = 25, duration: object = 2) -> Path:
+    """Make a video without sound, its picture passed through the filters."""
+    ffmpeg(*picture(size, rate, duration), "-vf", ",".join(filters) or "null", *_FAST, "-fps_mode", "vfr", path)
+    return path
+
+
+def in_format(path: Path, *options: str, size: str = "320x180") -> Path:
+    """Make a video with sound and the given encoder options."""
+    ffmpeg(*picture(size), *tone(), *options, path)
+    return path
+
+
+def turned(path: Path, degrees: int) -> Path:
+    """Make a video that players have to turn counter-clockwise; stored, its left half is white, its right one black."""
+    stored = silent(path.with_name(f"stored_{path.name}"), "geq=lum='255*lt(X,W/2)':cb=128:cr=128", "format=yuv420p")
+    ffmpeg("-display_rotation", degrees, "-i", stored, "-c", "copy", path)
+    return path
+
+
+def with_sound(path: Path, *, picture_s: float, sound_s: float, layout: str = "stereo", rate: int = 48000) -> Path:
+    """Make a video whose sound has another length or form than its picture."""
+    ffmpeg(*picture(duration=picture_s), *tone(sound_s, layout=layout, rate=rate), *_PLAIN, path)
+    return path
+
+
+def with_late_sound(path: Path, *, delay_s: float) -> Path:
+    """Make a video whose sound begins later than its picture."""
+    ffmpeg(*picture(duration=3), "-itsoffset", delay_s, *tone(3 - delay_s), *_PLAIN, path)
+    return path
+
+
+def shifted(path: Path, *, start_s: float) -> Path:
+    """Make an MPEG transport stream whose clock does not begin at zero."""
+    ffmpeg(*picture(duration=7), *tone(7), *_PLAIN, "-output_ts_offset", start_s, "-f", "mpegts", path)
+    return path
+
+
+def interlaced(path: Path) -> Path:
+    """Make a video of half pictures."""
+    weave = ("-vf", "interlace", "-flags", "+ilme+ildct", "-x264opts", "tff=1")
+    ffmpeg(*picture(rate=50), *weave, *_FAST, "-pix_fmt", "yuv420p", path)
+    return path
+
+
+def song_with_cover(path: Path) -> Path:
+    """Make a song that carries a cover picture, which is no video."""
+    cover = path.with_name("cover.png")
+    ffmpeg(*picture(), "-frames:v", 1, cover)
+    ffmpeg(*tone(), "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", "-disposition:v", "attached_pic", path)
+    return path

@@ -1,0 +1,120 @@
+"""Playlists: what is read of produced ones, and what the master says."""
+
+from pathlib import Path
+
+import pytest
+
+from workers._hls_measure import avc_codec
+from workers._hls_playlist import (
+    IncompletePlaylistError,
+    MediaPlaylist,
+    Segment,
+    Variant,
+    master_playlist,
+    raise_target_duration,
+    read_media_playlist,
+    read_package,
+)
+from workplatform.errors import EncoderError
+
+VARIANT = Variant("720p", 1280, 720, "avc1.64001f,mp4a.40.2", 30000 / 1001, 2_900_000, 2_500_000)
+
+
+def segments(*pairs: tuple[float, int]) -> MediaPlaylist:
+    return MediaPlaylist(tuple(Segment(f"segment_{n:05}.ts", s, size) for n, (s, size) in enumerate(pairs)))
+
+
+def a_package(folder: Path, origin: str = "abc") -> Path:
+    (folder / "720p").mkdir(parents=True)
+    (folder / "720p" / "playlist.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6.000000,\nsegment_00000.ts\n#EXTINF:1.5,\nsegment_00001.ts\n"
+        "#EXT-X-ENDLIST\n"
+    )
+    for number in range(2):
+        (folder / "720p" / f"segment_0000{number}.ts").write_bytes(b"x" * 1000)
+    (folder / "master.m3u8").write_text(master_playlist([VARIANT], origin))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("pairs", "peak", "average"),
+    [
+        ([(6.0, 6000), (6.0, 9000)], 12_000, 10_000),
+        ([(6.0, 6000), (2.0, 4000)], 16_000, 10_000),
+        ([(6.0, 6000), (0.5, 4000)], 12_308, 12_308),
+        ([(0.5, 1000)], 16_000, 16_000),
+        ([(6.0, 6000)] * 500 + [(0.04, 100_000)], 140_398, 8_266),
+    ],
+)
+def test_bandwidth_is_that_of_the_most_demanding_run(pairs: list[tuple[float, int]], peak: int, average: int) -> None:
+    playlist = segments(*pairs)
+
+    assert playlist.peak_bandwidth == pytest.approx(peak, abs=1)
+    assert playlist.average_bandwidth == pytest.approx(average, abs=1)
+
+
+def test_the_master_says_all_that_players_choose_by() -> None:
+    assert master_playlist([VARIANT], "abc").splitlines()[-2:] == [
+        '#EXT-X-STREAM-INF:BANDWIDTH=2900000,AVERAGE-BANDWIDTH=2500000,CODECS="avc1.64001f,mp4a.40.2",'
+        "RESOLUTION=1280x720,FRAME-RATE=29.970",
+        "720p/playlist.m3u8",
+    ]
+
+
+def test_a_complete_package_is_read_back(tmp_path: Path) -> None:
+    package = read_package(a_package(tmp_path), ["720p"], "abc")
+
+    assert package.playlists[0].duration_s == 7.5
+    assert package.playlists[0].size_bytes == 2000
+    assert package.variants[0].codecs == VARIANT.codecs
+    assert package.variants[0].frame_rate == 29.97
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "master.m3u8").unlink(),
+        lambda folder: (folder / "720p" / "playlist.m3u8").unlink(),
+        lambda folder: (folder / "720p" / "segment_00001.ts").unlink(),
+        lambda folder: (folder / "720p" / "segment_00001.ts").write_bytes(b""),
+        lambda folder: (folder / "720p" / "playlist.m3u8").write_text("#EXTM3U\n#EXTINF:6,\nsegment_00000.ts\n"),
+        lambda folder: (folder / "720p" / "playlist.m3u8").write_text("#EXTM3U\n#EXT-X-ENDLIST\n"),
+        lambda folder: (folder / "720p" / "playlist.m3u8").write_text(
+            "#EXTM3U\n#EXTINF:6,\n../../secret\n#EXT-X-ENDLIST\n"
+        ),
+        lambda folder: (folder / "master.m3u8").write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / "master.m3u8").write_text(master_playlist([VARIANT], "another source")),
+        lambda folder: (folder / "master.m3u8").write_text(master_playlist([], "abc")),
+        lambda folder: (folder / "master.m3u8").write_text("# made from abc\n#EXT-X-STREAM-INF:X\n720p/playlist.m3u8"),
+        lambda folder: (folder / "720p" / "playlist.m3u8").write_text(
+            "#EXTM3U\n#EXTINF:six,\nsegment_00000.ts\n#EXT-X-ENDLIST\n"
+        ),
+    ],
+)
+def test_a_damaged_or_different_package_is_not_complete(tmp_path: Path, damage: object) -> None:
+    folder = a_package(tmp_path)
+    assert callable(damage)
+    damage(folder)
+
+    with pytest.raises(IncompletePlaylistError):
+        read_package(folder, ["720p"], "abc")
+
+
+def test_a_target_duration_of_zero_becomes_one(tmp_path: Path) -> None:
+    path = tmp_path / "playlist.m3u8"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:0\n#EXTINF:0.3,\nsegment_00000.ts\n")
+    (tmp_path / "segment_00000.ts").write_bytes(b"x")
+
+    raise_target_duration(path)
+
+    assert "#EXT-X-TARGETDURATION:1\n" in path.read_text()
+    with pytest.raises(IncompletePlaylistError, match="not finished"):
+        read_media_playlist(path)
+
+
+def test_the_codec_is_named_after_the_bitstream() -> None:
+    parameter_sets = bytes.fromhex("00000001 09f0 000001 67 64 00 1f acd940 00000001 68 efbccb")
+
+    assert avc_codec(parameter_sets) == "avc1.64001f"
+    with pytest.raises(EncoderError):
+        avc_codec(b"\x00\x00\x01\x09\xf0")
