@@ -21,7 +21,6 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    LocationParseError,
     NameResolutionError,
     NewConnectionError,
     ReadTimeoutError,
@@ -166,7 +165,7 @@ class _Guarded(HTTPConnection):
         except OSError as error:
             raise NewConnectionError(self, f"no connection: {error}") from error
         except UnicodeError as error:
-            raise LocationParseError(f"{self.host!r} is not a host name") from error
+            raise UrlForbiddenError(f"{self.host!r} is not a host name") from error
 
     def _timeout_s(self) -> float | None:
         return self.timeout if isinstance(self.timeout, (int, float)) else None

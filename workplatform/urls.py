@@ -84,14 +84,7 @@ class UrlPolicy:
         A name passes here even if it leads to a private address: that is seen when the request connects. Raises
         UrlForbiddenError.
         """
-        parts = _parsed(url)
-        if parts.scheme not in ("http", "https"):
-            raise UrlForbiddenError(f"the URL must start with http:// or https://, not {parts.scheme or 'nothing'}")
-        host = plain_name(parts.host or "")
-        if not host:
-            raise UrlForbiddenError("the URL names no host")
-        if parts.auth is not None:
-            raise UrlForbiddenError(f"the URL of {host} must not carry a user name or password")
+        host = plain_name(http_url(url).host or "")
         if literal := _literal(host):
             self.check_address(host, literal)
         elif host == "localhost" or host.endswith(".localhost"):
@@ -117,19 +110,30 @@ class UrlPolicy:
         return any(address in network for address in addresses for network in self._networks)
 
 
-def plain_name(host: str) -> str:
-    """Return a host in the form in which hosts compare: lower case, no brackets, no trailing dot."""
-    return host.strip("[]").lower().rstrip(".")
+def http_url(url: str) -> Url:
+    """Read a URL with the parser that requests are made with, so that both see the same host.
 
-
-def _parsed(url: str) -> Url:
-    """Read a URL with the parser that the requests are made with, so that both see the same host."""
+    Raises UrlForbiddenError unless it is http or https, names a host, and carries no user name or password.
+    """
     if any(character.isspace() or not character.isprintable() for character in url):
         raise UrlForbiddenError("the URL must not contain spaces or control characters")
     try:
-        return parse_url(url)
+        parts = parse_url(url)
     except LocationParseError as error:
         raise UrlForbiddenError("the URL cannot be read") from error
+    if parts.scheme not in ("http", "https"):
+        raise UrlForbiddenError("the URL must start with http:// or https://")
+    host = plain_name(parts.host or "")
+    if not host:
+        raise UrlForbiddenError("the URL names no host")
+    if parts.auth is not None:
+        raise UrlForbiddenError(f"the URL of {host} must not carry a user name or password")
+    return parts
+
+
+def plain_name(host: str) -> str:
+    """Return a host in the form in which hosts compare: lower case, no brackets, no trailing dot."""
+    return host.strip("[]").lower().rstrip(".")
 
 
 def _literal(host: str) -> Address | None:
