@@ -52,6 +52,12 @@ class JobService:
         served = self._store.served() if record.status is Status.QUEUED else frozenset[str]()
         return self._document(record, served)
 
+    def snapshots(self, job_ids: Sequence[str]) -> tuple[str, list[dict[str, Any]]]:
+        """Return the id of the newest event, and those of the jobs that exist as they stood at it."""
+        event_id, records = self.events.snapshot(job_ids)
+        served = self._store.served() if any(record.status is Status.QUEUED for record in records) else frozenset()
+        return event_id, [self._document(record, served) for record in records]
+
     def list(self, *, job_type: str = "", status: str = "", limit: int = 20, cursor: str = "") -> Listing:
         """Return a page of jobs, newest first."""
         page = self._store.page(job_type=job_type, status=status, limit=limit, below=cursor)

@@ -1,0 +1,1 @@
+"""The page for people that lives at /."""

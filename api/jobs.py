@@ -1,0 +1,96 @@
+"""/api/jobs: submit, look, list, cancel, retry, and read the log."""
+
+import re
+from http import HTTPStatus
+
+from flask import Blueprint, request
+
+from api.answers import Answer, json_answer
+from api.problems import bad_parameter
+from api.submissions import Submissions
+from workplatform.service import JobService
+from workplatform.states import Status
+from workplatform.wire import timestamp
+
+_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+_LINE_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 200
+DEFAULT_LINES = 1000
+MAX_LINES = 2000
+
+
+class JobRoutes:
+    """The routes of the resource."""
+
+    def __init__(self, service: JobService, submissions: Submissions) -> None:
+        self._service = service
+        self._submissions = submissions
+
+    def blueprint(self) -> Blueprint:
+        """Return the routes for an application to register."""
+        routes = Blueprint("jobs", __name__, url_prefix="/api/jobs")
+        routes.add_url_rule("", view_func=self.submit, methods=["POST"])
+        routes.add_url_rule("", view_func=self.page)
+        routes.add_url_rule("/<job_id>", view_func=self.get)
+        routes.add_url_rule("/<job_id>", view_func=self.cancel, methods=["DELETE"])
+        routes.add_url_rule("/<job_id>/retry", view_func=self.retry, methods=["POST"])
+        routes.add_url_rule("/<job_id>/logs", view_func=self.logs)
+        return routes
+
+    def submit(self) -> Answer:
+        """Store one job or an array of jobs."""
+        return self._submissions.answer(request.environ)
+
+    def get(self, job_id: str) -> Answer:
+        """Show a job."""
+        return json_answer(self._service.get(job_id))
+
+    def page(self) -> Answer:
+        """List jobs, newest first, with counts."""
+        status = request.args.get("status", "")
+        if status and status not in set(Status):
+            raise bad_parameter("status", f"must be one of {', '.join(Status)}")
+        cursor = request.args.get("cursor", "")
+        if cursor and not _JOB_ID.fullmatch(cursor):
+            raise bad_parameter("cursor", "must be the nextCursor of an earlier page")
+        listing = self._service.list(
+            job_type=self._known_type(request.args.get("type", "")),
+            status=status,
+            limit=_number("limit", DEFAULT_LIMIT, MAX_LIMIT),
+            cursor=cursor,
+        )
+        return json_answer(
+            {"jobs": listing.jobs, "total": listing.total, **listing.counts, "nextCursor": listing.next_cursor}
+        )
+
+    def cancel(self, job_id: str) -> Answer:
+        """Cancel a job; doing so again changes nothing."""
+        return json_answer({"jobId": job_id, "status": self._service.cancel(job_id)})
+
+    def retry(self, job_id: str) -> Answer:
+        """Queue a failed or cancelled job again."""
+        document = {"jobId": job_id, "status": self._service.retry(job_id)}
+        return json_answer(document, status=HTTPStatus.ACCEPTED)
+
+    def logs(self, job_id: str) -> Answer:
+        """Show lines of a job's log; `next` is the `after` of the following call."""
+        after = request.args.get("after", "")
+        if after and not _LINE_ID.fullmatch(after):
+            raise bad_parameter("after", "must be the n of a line")
+        lines = self._service.logs(job_id, after=after, limit=_number("limit", DEFAULT_LINES, MAX_LINES))
+        documents = [{"n": line.id, "at": timestamp(line.at), "text": line.text} for line in lines]
+        return json_answer({"lines": documents, "next": lines[-1].id if lines else after or "0"})
+
+    def _known_type(self, name: str) -> str:
+        if name and name not in self._service.registry:
+            raise bad_parameter("type", f"must be one of {', '.join(sorted(self._service.registry))}")
+        return name
+
+
+def _number(name: str, default: int, most: int) -> int:
+    text = request.args.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= most:
+        raise bad_parameter(name, f"must be a whole number from 1 to {most}")
+    return int(text)
