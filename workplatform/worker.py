@@ -6,6 +6,7 @@ running jobs get the grace, then go back to their queue without losing an attemp
 
 import os
 import threading
+import warnings
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import structlog
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, Wakeups, app, signals
 from workplatform.children import ChildPool
-from workplatform.errors import SettingsError
+from workplatform.errors import PlatformError, SettingsError
 from workplatform.executor import Executor, Tools
 from workplatform.heart import Chore, Heart
 from workplatform.outbound import Outbound
@@ -84,7 +85,9 @@ class Crew:
             children=self._children,
             journals=self._journals,
             roots=roots_of(platform.settings),
-            outbound=Outbound.of(platform.settings),
+            outbound=Outbound(
+                allowed_hosts=platform.settings.allowed_hosts, allow_loopback=platform.settings.is_keyless
+            ),
             submitter=platform.submitter,
             callbacks=platform.callbacks,
             build_message=Wakeups().build,
@@ -119,6 +122,8 @@ def roots_of(settings: Settings) -> Roots:
 def run(settings: Settings, queue: str) -> int:
     """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)
+    # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     worker = app.Worker(
         hostname=f"{queue}@{settings.node_name}",
         queues=[queue],
@@ -126,7 +131,7 @@ def run(settings: Settings, queue: str) -> int:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
-        loglevel=settings.log_level.upper(),
+        loglevel="WARNING",
     )
     worker.start()
     return int(worker.exitcode or 0)
@@ -136,35 +141,35 @@ _crew: Crew | None = None
 
 
 def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Prepare the process before Celery builds its worker: tasks, concurrency, room for jobs."""
+    """Prepare the process before Celery builds its worker; Celery would only log an error, so it ends here."""
     global _crew  # noqa: PLW0603 - one worker a process; Celery's signals know no other place
-    settings = load().settings
-    platform = build(settings)
-    queues = _names(options.get("queues"))
-    types = _served_types(platform, queues)
+    try:
+        settings = load().settings
+        platform = build(settings)
+        queues = _names(options.get("queues"))
+        types = _served_types(platform, queues)
+        _crew = Crew(platform, worker=sender, queues=queues)
+    except PlatformError as error:
+        raise SystemExit(error.message) from error
     if not options.get("concurrency"):
-        conf.worker_concurrency = sum(
-            settings.concurrency_of(queue, max(t.concurrency for t in types if t.queue == queue)) for queue in queues
-        )
-    _crew = Crew(platform, worker=sender, queues=queues)
-    for declared in types:
-        _make_task(_crew.executor, declared)
+        conf.worker_concurrency = sum(_concurrency(settings, queue, types) for queue in queues)
     executor = _crew.executor
+    for declared in types:
+        _make_task(executor, declared)
     Consumer.has_room = staticmethod(lambda: executor.has_room(queues[0]))
     _crew.start()
+
+
+def _concurrency(settings: Settings, queue: str, types: list[JobType]) -> int:
+    return settings.concurrency_of(queue, max(declared.concurrency for declared in types if declared.queue == queue))
 
 
 def _served_types(platform: Platform, queues: list[str]) -> list[JobType]:
     known = platform.registry.queues
     unknown = [queue for queue in queues if queue not in known]
     if unknown or not queues:
-        raise SystemExit(
-            str(
-                SettingsError(
-                    f"no job type uses queue {', '.join(unknown) or '?'}; there are {', '.join(sorted(known))}"
-                )
-            )
-        )
+        names = ", ".join(unknown) or "without a name"
+        raise SettingsError(f"no job type uses queue {names}; there are {', '.join(sorted(known))}")
     return [declared for queue in queues for declared in known[queue]]
 
 
