@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from math import floor
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -34,6 +35,8 @@ _STEPS_BACK_S = (0, 1, 4, 16, 64)
 _NONREF_IS_EXACT = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
 _HVCC_LAYERS = 21
 _MAX_HELD_BYTES = 256 << 20
+# Containers that count in milliseconds round 2/30 s up to 67 ms; somebody who asks for 0.0666 means that frame.
+_ROUNDING = Fraction(1, 2000)
 
 
 class _UnfitError(Exception):
@@ -120,7 +123,8 @@ def _by_frames(video: Video, moment: Moment, accuracy: Accuracy, *, from_start: 
 def _target(video: Video, moment: Moment) -> int:
     if moment.is_share and not video.duration:
         raise BadInputError(f"{video.name} does not say how long it lasts: give the timestamp in seconds")
-    return video.origin + round(moment.seconds(video.duration) / video.tick)
+    seconds = moment.seconds(video.duration) + min(video.tick / 2, _ROUNDING)
+    return video.origin + floor(seconds / video.tick)
 
 
 def _pts(packet: VideoPacket) -> int:

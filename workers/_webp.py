@@ -76,7 +76,8 @@ class _Layout:
             image.load()
             pixels, profile = to_rgb(image)
         if pixels.size != self._coded_size:
-            pixels = pixels.resize(self._coded_size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+            # As good as bicubic when shrinking, at the cost of bilinear.
+            pixels = pixels.resize(self._coded_size, Image.Resampling.HAMMING, reducing_gap=3.0)
         return (pixels if self._turn is None else pixels.transpose(self._turn)), profile
 
 
