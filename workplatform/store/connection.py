@@ -1,7 +1,6 @@
-"""Talks to Redis: one socket a thread for the scripts, a client for plain reads."""
+"""Talks to Redis: sockets of their own for the scripts, a client for plain reads."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -35,6 +34,11 @@ class Connector:
         """Open a connection that belongs to the caller."""
         return self._pool.get_connection()
 
+    def discard(self, connection: AbstractConnection) -> None:
+        """Close a connection that broke, and let the pool open another one in its place."""
+        connection.disconnect()
+        self._pool.release(connection)  # type: ignore[arg-type] # narrower than what get_connection gives
+
     def read(self, call: Callable[[redis.Redis], Any]) -> Any:
         """Run plain commands; raises StoreUnavailableError if Redis does not answer."""
         try:
@@ -48,11 +52,15 @@ class Connector:
 
 
 class Scripts:
-    """The Lua scripts of `lua/`, called by name. Safe to use from many threads: each has a socket of its own."""
+    """The Lua scripts of `lua/`, called by name. Safe to use from many threads: a call has its socket for itself.
+
+    A socket goes back when the call is over. It does not belong to a thread: the API's greenlets, which are threads to
+    Python, come and go with every client, and each would leave one behind.
+    """
 
     def __init__(self, connector: Connector, *, prefix: str) -> None:
         self._connector = connector
-        self._local = threading.local()
+        self._idle: list[AbstractConnection] = []
         self._sources = _load(prefix)
         self._digests = {
             name: hashlib.sha1(source, usedforsecurity=False).hexdigest() for name, source in self._sources.items()
@@ -66,7 +74,6 @@ class Scripts:
         try:
             return self._evaluate(name, words)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            self._drop()
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         except redis.exceptions.ResponseError as error:
             if "LOADING" in str(error) or "MASTERDOWN" in str(error):
@@ -85,22 +92,29 @@ class Scripts:
                 time.sleep(_PAUSE_S)
 
     def _evaluate(self, name: str, words: tuple[Word, ...]) -> Any:
-        connection = self._connection()
+        connection = self._borrow()
+        try:
+            answer = self._run(connection, name, words)
+        except redis.exceptions.ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:  # whatever broke off the call: an answer may still be on its way
+            self._connector.discard(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _run(self, connection: AbstractConnection, name: str, words: tuple[Word, ...]) -> Any:
         try:
             return _ask(connection, ("EVALSHA", self._digests[name], 0, *words))
         except redis.exceptions.NoScriptError:
             return _ask(connection, ("EVAL", self._sources[name], 0, *words))
 
-    def _connection(self) -> AbstractConnection:
-        connection: AbstractConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connector.connect()
-        return connection
-
-    def _drop(self) -> None:
-        connection: AbstractConnection | None = self._local.__dict__.pop("connection", None)
-        if connection is not None:
-            connection.disconnect()
+    def _borrow(self) -> AbstractConnection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connector.connect()
 
 
 def _ask(connection: AbstractConnection, command: tuple[Any, ...]) -> Any:
