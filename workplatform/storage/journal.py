@@ -20,6 +20,7 @@ class Journal:
 
     def note(self, path: Path) -> None:
         """Record a path that is about to be made."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as journal:
             journal.write(f"{path}\n")
 
@@ -42,7 +43,6 @@ class Journals:
 
     def open(self, job_id: str, fence: int) -> Journal:
         """Return the journal of an attempt; nothing is written yet."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         return Journal(self._folder / f"{job_id}.{fence}", job_id, fence)
 
     def all(self) -> Iterator[Journal]:

@@ -51,6 +51,7 @@ class LocalFiles:
     workspace: Path
     _outputs: list[LocalOutput] = field(default_factory=list)
     _made_parents: list[Path] = field(default_factory=list)
+    _has_left_traces: bool = False
 
     def input(self, uri: str) -> Path:
         """Return the file to read."""
@@ -64,7 +65,7 @@ class LocalFiles:
             raise BadInputError(f"{uri} is a {there}; this job writes a {wanted}")
         name = f".{self.journal.job_id}.{self.journal.fence}.{len(self._outputs)}.part"
         output = LocalOutput(uri, target.with_name(name), target, directory, last)
-        self.journal.note(output.path)
+        self._note(output.path)
         try:
             self._make_parents(target.parent)
             if directory:
@@ -79,7 +80,7 @@ class LocalFiles:
         """The attempt's scratch folder."""
         folder = self.workspace / f"{self.journal.job_id}.{self.journal.fence}"
         if not folder.is_dir():
-            self.journal.note(folder)
+            self._note(folder)
             folder.mkdir(parents=True)
         return folder
 
@@ -104,12 +105,17 @@ class LocalFiles:
 
     def discard(self) -> None:
         """Remove whatever is not committed: temporaries, scratch, folders made for nothing."""
-        self.journal.clear()
+        if self._has_left_traces:
+            self.journal.clear()
         for folder in reversed(self._made_parents):
             try:
                 folder.rmdir()
             except OSError:
                 break  # somebody else uses it
+
+    def _note(self, path: Path) -> None:
+        self._has_left_traces = True
+        self.journal.note(path)
 
     def _make_parents(self, folder: Path) -> None:
         missing: list[Path] = []
