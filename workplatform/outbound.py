@@ -23,6 +23,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     NameResolutionError,
     NewConnectionError,
+    ProtocolError,
     ReadTimeoutError,
 )
 
@@ -87,11 +88,16 @@ def failure_reason(error: requests.RequestException) -> str:
         return f"no connection: {origin.strerror if isinstance(origin, OSError) and origin.strerror else cause}"
     if isinstance(cause, ConnectTimeoutError):
         return "no connection in time"
-    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
+    # urllib3 wraps a timeout while sending as a broken connection, and requests one while reading the body.
+    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError) or _is_timeout(cause):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return f"no secure connection: {cause}"
     return f"the connection broke: {cause}"
+
+
+def _is_timeout(cause: object) -> bool:
+    return isinstance(cause, ProtocolError) and any(isinstance(part, TimeoutError) for part in cause.args)
 
 
 class _Door:

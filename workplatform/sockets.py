@@ -108,7 +108,11 @@ class PatientTls(ssl.SSLContext):
         wrapped = super().wrap_socket(sock, *args, **kwargs | {"do_handshake_on_connect": False})
         if isinstance(sock, _Patient) and isinstance(wrapped, _Patient):
             wrapped.watch = sock.watch
-        wrapped.do_handshake()
+        try:
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()
+            raise
         return wrapped
 
 

@@ -1,0 +1,214 @@
+"""The http job type against real receivers that behave and misbehave."""
+
+import json
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.receiver import Behaviour, Receiver, answering, dripping, receiving, stalling
+from workers.http import HttpPayload, http
+from workplatform import __version__
+from workplatform.errors import Cancelled, DeliveryError, DeliveryRefusedError, PlatformError, RetryLater, ShuttingDown
+from workplatform.registry import JobType, discover
+from workplatform.testing import InlineRun, inline_job, run_inline
+
+BODY = {"jobId": "job_1", "status": "completed", "result": {"success": True}, "error": None, "duration": 12}
+
+
+def deliver(url: str, root: Path, **fields: Any) -> dict[str, Any]:
+    return run_inline(http, {"url": url, "body": BODY, **fields}, root=root)
+
+
+def failing(behave: Behaviour, root: Path) -> tuple[Exception, list[str]]:
+    """Deliver to a receiver that does not accept; returns the error and the job's log."""
+    with receiving(behave) as receiver, inline_job(root) as run:
+        with pytest.raises((DeliveryError, RetryLater)) as failure:
+            http(HttpPayload(url=f"{receiver.url}/hook?token=secret", body=BODY), run.job)
+        run.look()
+        return failure.value, run.lines
+
+
+def test_json_is_posted_and_a_2xx_is_success(tmp_path: Path) -> None:
+    with receiving(answering("204 No Content")) as receiver:
+        result = deliver(f"{receiver.url}/hooks/done?a=1", tmp_path, about="job_1")
+    (request,) = receiver.requests
+    assert request.line == "POST /hooks/done?a=1 HTTP/1.1"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"WorkPlatform/{__version__}"
+    assert json.loads(request.body) == BODY
+    assert result["success"] is True
+    assert result["status"] == 204
+    assert result["latencyMs"] >= 0
+
+
+def test_headers_of_the_caller_are_sent_and_win_over_the_defaults(tmp_path: Path) -> None:
+    headers = {"Authorization": "Bearer k", "content-type": "application/cloudevents+json", "X-Empty": ""}
+    with receiving(answering()) as receiver:
+        deliver(receiver.url, tmp_path, headers=headers)
+    (request,) = receiver.requests
+    assert request.headers["authorization"] == "Bearer k"
+    assert request.headers["content-type"] == "application/cloudevents+json"
+
+
+def test_a_get_without_a_body_sends_none(tmp_path: Path) -> None:
+    with receiving(answering()) as receiver:
+        run_inline(http, {"url": receiver.url, "method": "GET"}, root=tmp_path)
+    (request,) = receiver.requests
+    assert request.line == "GET / HTTP/1.1"
+    assert request.body == b""
+    assert "content-type" not in request.headers
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "408 X", "422 X", "500 Oops", "599 X"])
+def test_an_answer_that_is_not_2xx_is_tried_again(status: str, tmp_path: Path) -> None:
+    error, lines = failing(answering(status, b"no\nsuch   hook\x07"), tmp_path)
+    assert isinstance(error, DeliveryError)
+    assert error.retryable
+    assert f"the receiver answered {status[:3]}" in error.message
+    assert "no such hook" in lines[-1]
+
+
+def test_410_gone_is_final(tmp_path: Path) -> None:
+    error, _ = failing(answering("410 Gone"), tmp_path)
+    assert isinstance(error, DeliveryRefusedError)
+    assert not error.retryable
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:
+    with receiving(answering()) as other:
+        error, _ = failing(answering("307 Temporary Redirect", b"", f"Location: {other.url}/"), tmp_path)
+        assert other.connections == 0
+    assert "redirects are not followed" in str(error)
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize(("asked", "waited_s"), [("120", 120), (" 7 ", 7), ("0", 1), ("999999999", 3600)])
+def test_retry_after_is_obeyed_within_reason(status: str, asked: str, waited_s: float, tmp_path: Path) -> None:
+    error, _ = failing(answering(status, b"", f"Retry-After: {asked}"), tmp_path)
+    assert isinstance(error, RetryLater)
+    assert error.data["delay_s"] == waited_s
+
+
+def test_retry_after_may_be_a_date(tmp_path: Path) -> None:
+    moment = datetime.now(UTC) + timedelta(minutes=30)
+    error, _ = failing(answering("503 X", b"", f"Retry-After: {format_datetime(moment, usegmt=True)}"), tmp_path)
+    assert isinstance(error, RetryLater)
+    assert 1500 < error.data["delay_s"] <= 1800
+
+
+@pytest.mark.parametrize("asked", ["soon", "-5", "1.5", "Mon, 99 Foo 2026 00:00:00 GMT", "", "٣"])
+def test_a_retry_after_that_makes_no_sense_leaves_the_wait_to_the_policy(asked: str, tmp_path: Path) -> None:
+    error, _ = failing(answering("503 X", b"", f"Retry-After: {asked}"), tmp_path)
+    assert isinstance(error, DeliveryError)
+
+
+def test_retry_after_on_another_status_is_not_obeyed(tmp_path: Path) -> None:
+    error, _ = failing(answering("404 Not Found", b"", "Retry-After: 120"), tmp_path)
+    assert isinstance(error, DeliveryError)
+
+
+def test_every_attempt_leaves_a_line_without_the_query(tmp_path: Path) -> None:
+    _, lines = failing(answering("500 Oops"), tmp_path)
+    assert lines[0].startswith("attempt 1: POST http://127.0.0.1:")
+    assert "/hook: the receiver answered 500 Internal Server Error after" in lines[0]
+    assert "secret" not in "".join(lines)
+    with receiving(answering()) as receiver, inline_job(tmp_path) as run:
+        http(HttpPayload(url=f"{receiver.url}/hook", body=BODY), run.job)
+        run.look()
+    assert "/hook: delivered, 200 after" in run.lines[0]
+
+
+def test_a_receiver_that_is_down_is_tried_again(tmp_path: Path) -> None:
+    with receiving(answering()) as receiver:
+        url = receiver.url
+    with pytest.raises(DeliveryError, match="no connection: Connection refused"):
+        deliver(url, tmp_path)
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_a_receiver_that_speaks_no_http_is_tried_again(said: bytes, tmp_path: Path) -> None:
+    def hang_up(receiver: Receiver, connection: socket.socket) -> None:
+        receiver.read(connection)
+        connection.sendall(said)
+
+    error, _ = failing(hang_up, tmp_path)
+    assert "the connection broke" in str(error)
+
+
+def stop_when_held(receiver: Receiver, run: InlineRun, reason: PlatformError) -> threading.Thread:
+    """Stop the attempt as the heart does, once the receiver holds it."""
+
+    def stop() -> None:
+        receiver.is_held.wait()
+        run.pulse.stop(reason)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    return thread
+
+
+STALLS: dict[str, Behaviour] = {
+    "never answers": stalling(b""),
+    "drips a header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+    "drips a failure's body": dripping(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000000\r\n\r\n", b"b"),
+}
+
+
+@pytest.mark.parametrize("behave", STALLS.values(), ids=STALLS.keys())
+def test_cancelling_ends_the_wait_for_a_receiver_that(behave: Behaviour, tmp_path: Path) -> None:
+    with receiving(behave) as receiver, inline_job(tmp_path) as run:
+        stopper = stop_when_held(receiver, run, Cancelled())
+        with pytest.raises(Cancelled):
+            http(HttpPayload(url=receiver.url, body=BODY), run.job)
+        stopper.join()
+
+
+def test_what_is_delivered_is_not_sent_again_because_the_worker_stops_in_the_rest_of_the_answer(tmp_path: Path) -> None:
+    behave = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"b")
+    with receiving(behave) as receiver, inline_job(tmp_path) as run:
+        stopper = stop_when_held(receiver, run, ShuttingDown())
+        assert http(HttpPayload(url=receiver.url, body=BODY), run.job).status == 200
+        stopper.join()
+
+
+def test_an_endless_answer_is_not_read_to_its_end(tmp_path: Path) -> None:
+    def flood(receiver: Receiver, connection: socket.socket) -> None:
+        receiver.read(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+        while not receiver.closing.is_set():
+            connection.send(b"x" * 65536)
+
+    with receiving(flood) as receiver:
+        assert deliver(receiver.url, tmp_path)["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"url": "ftp://example.com/"}, "must start with http"),
+        ({"url": "http://u:p@example.com/"}, "user name"),
+        ({"url": "http://example.com/" + "a" * 2000}, "at most 2000"),
+        ({"headers": {"Host": "other.example"}}, "set by the platform"),
+        ({"headers": {"content-LENGTH": "0"}}, "set by the platform"),
+        ({"headers": {"Proxy-Authorization": "x"}}, "set by the platform"),
+        ({"headers": {"X-A": "b\r\nX-C: d"}}, "cannot carry"),
+        ({"headers": {"X-A": "☃"}}, "cannot carry"),
+        ({"headers": {"X A": "b"}}, "not a header name"),
+        ({"method": "BREW"}, "POST"),
+    ],
+)
+def test_a_request_that_must_not_be_made_is_refused_at_submission(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        HttpPayload.model_validate({"url": "http://example.com/", "body": BODY, **fields})
+
+
+def test_callbacks_take_no_slot_of_local_work() -> None:
+    declared: JobType = discover(["workers"])["http"]
+    assert not declared.is_local_work
+    assert declared.retry.max_retries == 8
