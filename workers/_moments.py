@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _SECONDS = re.compile(_NUMBER)
 _PERCENT = re.compile(rf"({_NUMBER})%")
-_CLOCK = re.compile(rf"(?:(\d{{1,6}}):)?(\d{{1,6}}):({_NUMBER})")
+_CLOCK = re.compile(rf"(?:([0-9]{{1,6}}):)?([0-9]{{1,6}}):({_NUMBER})")
 
 
 @dataclass(frozen=True, slots=True)
