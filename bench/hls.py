@@ -1,0 +1,206 @@
+"""The HLS ladder 1080/720/480 of a 12 s video: the hls job against its bare command and against three ffmpeg runs.
+
+    python -m bench.hls [--rounds 3]
+
+All use the same ffmpeg and the same encoder settings, and run in turns, each round in another order; ratios are medians
+of the rounds' own ratios. CPU is that of the ffmpeg processes.
+"""
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import psutil
+
+from bench._table import print_table
+from workers._ffmpeg import binary
+from workers.hls import HlsPayload, hls
+from workplatform.testing import inline_job
+
+SECONDS, RATE = 12, 30
+LADDER = {"1080p": ((1920, 1080), 5000), "720p": ((1280, 720), 2800), "480p": ((854, 480), 1400)}
+TARGETS = {"three runs": 0.78, "bare command": 1.03}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run took, in seconds."""
+
+    wall_s: float
+    cpu_s: float
+
+
+Case = Callable[[Path], Cost]
+
+
+def main() -> None:
+    """Print a table; exit 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(1 if compare(Path(folder), options.rounds) else 0)
+
+
+def compare(folder: Path, rounds: int) -> list[str]:
+    """Run the cases in turns and print the table; return the rivals whose target was missed."""
+    source = make_sample(folder / "film.mp4")
+    command = warm_up(folder)
+    cases: dict[str, Case] = {"hls job": ours, "bare command": bare(command), "three runs": three_runs(source)}
+    costs: dict[str, list[Cost]] = {name: [] for name in cases}
+    for number in range(rounds):
+        names = list(cases)
+        for name in names[number % 3 :] + names[: number % 3]:
+            place = folder / f"{name.replace(' ', '-')}-{number}"
+            costs[name].append(cases[name](place))
+            check_frames(place, name)
+    report(costs, folder, rounds)
+    return [rival for rival, target in TARGETS.items() if ratio(costs, rival) > target]
+
+
+def make_sample(path: Path) -> Path:
+    """Make a hard video: moving shapes under noise, 8 Mbit/s."""
+    picture = f"testsrc2=size=1920x1080:rate={RATE}:duration={SECONDS},noise=alls=12:allf=t"
+    run = [binary(), "-v", "error", "-f", "lavfi", "-i", picture]
+    run += ["-f", "lavfi", "-i", f"sine=duration={SECONDS}:sample_rate=48000"]
+    run += ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "8M", "-g", "60", "-pix_fmt", "yuv420p"]
+    subprocess.run([*run, "-c:a", "aac", "-b:a", "128k", str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def payload(source: str, output: str) -> HlsPayload:
+    """Return the job: capped constant quality, like its rivals."""
+    qualities = [{"name": name, "crf": 23, "bitrate": f"{rate}k"} for name, (_, rate) in LADDER.items()]
+    return HlsPayload.model_validate({"inputPath": source, "outputDir": output, "qualities": qualities})
+
+
+def warm_up(folder: Path) -> list[str]:
+    """Run the job once on a cut of the film, so that a child waits as in a worker; return its command for the film."""
+    cut = [binary(), "-v", "error", "-i", str(folder / "film.mp4"), "-t", "0.5", "-c", "copy", str(folder / "cut.mp4")]
+    subprocess.run(cut, check=True, stdin=subprocess.DEVNULL)
+    with inline_job(folder, preload=("workers.hls",)) as run:
+        hls(payload("cut.mp4", "warm"), run.job)
+    return [word.replace("cut.mp4", "film.mp4") for word in shlex.split(run.lines[0])]
+
+
+def ours(place: Path) -> Cost:
+    """Run the whole job: probe, encode, measure, publish."""
+    with inline_job(place.parent, preload=("workers.hls",)) as run, watched_cpu() as cpu_s:
+        started = time.perf_counter()
+        hls(payload("film.mp4", place.name), run.job)
+        wall_s = time.perf_counter() - started
+    return Cost(wall_s, cpu_s[-1])
+
+
+@contextmanager
+def watched_cpu() -> Iterator[list[float]]:
+    """Collect the CPU seconds of the ffmpeg that runs somewhere below this process; the last figure is the total."""
+    figures, over = [0.0], threading.Event()
+
+    def watch() -> None:
+        found: psutil.Process | None = None
+        while not over.wait(0.05):
+            try:
+                found = found or next(
+                    (p for p in psutil.Process().children(recursive=True) if "ffmpeg" in p.name()), None
+                )
+                if found is not None:
+                    times = found.cpu_times()
+                    figures.append(max(figures[-1], times.user + times.system))
+            except psutil.NoSuchProcess:
+                if len(figures) > 1:
+                    return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield figures
+    finally:
+        over.set()
+        watcher.join()
+
+
+def bare(command: list[str]) -> Case:
+    """Return a run of nothing but the job's own ffmpeg command."""
+
+    def run(place: Path) -> Cost:
+        for name in LADDER:
+            (place / name).mkdir(parents=True)
+        return timed(place, command)
+
+    return run
+
+
+def three_runs(source: Path) -> Case:
+    """Return three runs of ffmpeg, one for each rendition, one after the other."""
+
+    def run(place: Path) -> Cost:
+        costs = []
+        for name, ((width, height), rate) in LADDER.items():
+            (place / name).mkdir(parents=True)
+            command = [binary(), "-v", "error", "-nostdin", "-y", "-i", str(source), "-vf", f"scale={width}:{height}"]
+            command += ["-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p"]
+            command += ["-crf", "23", "-maxrate", f"{rate}k", "-bufsize", f"{2 * rate}k"]
+            command += ["-force_key_frames", "expr:gte(t,n_forced*6)", "-g", "1000000", "-keyint_min", "500000"]
+            command += ["-c:a", "aac", "-b:a", "128k", "-ac", "2", "-f", "hls", "-hls_time", "6", "-hls_list_size", "0"]
+            command += ["-hls_playlist_type", "vod", "-hls_segment_filename", f"{name}/segment_%05d.ts"]
+            costs.append(timed(place, [*command, f"{name}/playlist.m3u8"]))
+        return Cost(sum(cost.wall_s for cost in costs), sum(cost.cpu_s for cost in costs))
+
+    return run
+
+
+def timed(place: Path, command: list[str]) -> Cost:
+    """Run a command to its end."""
+    started = time.perf_counter()
+    with (place / "ffmpeg.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=place, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{command[0]} ended with {process.returncode}: {(place / 'ffmpeg.log').read_text()[-500:]}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime)
+
+
+def check_frames(place: Path, name: str) -> None:
+    """Stop if a rendition lacks a frame: such a time would not count."""
+    for rendition in LADDER:
+        with av.open(str(place / rendition / "playlist.m3u8")) as container:
+            frames = sum(1 for packet in container.demux(video=0) if packet.pts is not None)
+        if frames != SECONDS * RATE:
+            sys.exit(f"{name} made {frames} frames of {rendition} instead of {SECONDS * RATE}")
+
+
+def ratio(costs: dict[str, list[Cost]], rival: str) -> float:
+    """Return our wall time in units of the rival's, the median of the rounds."""
+    pairs = zip(costs["hls job"], costs[rival], strict=True)
+    return statistics.median(mine.wall_s / theirs.wall_s for mine, theirs in pairs)
+
+
+def report(costs: dict[str, list[Cost]], folder: Path, rounds: int) -> None:
+    """Print medians, and how the job compares."""
+    rows = []
+    for name, runs in costs.items():
+        size = sum(file.stat().st_size for file in folder.glob(f"{name.replace(' ', '-')}-0/*/*.ts"))
+        row = [name, f"{statistics.median(run.wall_s for run in runs):.2f}"]
+        row += [f"{statistics.median(run.cpu_s for run in runs):.2f}", f"{size:,}"]
+        is_rival = name in TARGETS
+        rows.append([*row, f"{ratio(costs, name):.3f}" if is_rival else "", f"{TARGETS[name]:.2f}" if is_rival else ""])
+    print(f"{SECONDS} s of 1080p{RATE}, {rounds} rounds, medians")
+    print_table(["case", "wall s", "CPU s", "bytes", "job / case", "at most"], rows)
+
+
+if __name__ == "__main__":
+    main()
