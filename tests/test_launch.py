@@ -7,8 +7,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
+import requests
 
+from tests.running import Up, running_up, start_up
+from tests.waiting import eventually
 from workplatform.address import local_url
 from workplatform.errors import AlreadyRunningError
 from workplatform.launch import check_port
@@ -49,3 +53,44 @@ def test_a_port_that_becomes_free_in_time_is_taken() -> None:
 )
 def test_the_url_that_is_told_can_be_opened_on_this_machine(host: str, url: str) -> None:
     assert local_url(Settings(bind_host=host)) == url
+
+
+def test_the_whole_platform_starts_works_and_leaves_nothing(tmp_path: Path) -> None:
+    with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs") as up:
+        assert up.run("submit", "nap", "--watch").returncode == 0
+        assert psutil.Process(up.process.pid).num_threads() == 1  # or forking again would be unsafe
+        everyone = up.everyone()
+    assert up.process.returncode == 0, up.text
+    assert not [process for process in everyone if process.is_running()]
+    assert not list((tmp_path / "data" / "run").glob("*.sock"))
+    assert not list((tmp_path / "data" / "run").glob("*.lock"))
+    for role in ("server", "api", "nap", "scheduler", "up"):
+        assert f"\n{role:<10} | " in up.text
+
+
+def test_a_running_job_goes_back_to_its_queue_and_a_new_platform_ends_it(tmp_path: Path) -> None:
+    with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", SHUTDOWN_GRACE="0.2") as up:
+        job_id = up.run("submit", "nap", "seconds=3").stdout.strip()
+        eventually(lambda: job_of(up, job_id)["status"] == "running")
+    with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs") as up:
+        eventually(lambda: job_of(up, job_id)["status"] == "completed")
+        assert job_of(up, job_id)["retries"] == 0
+
+
+def test_after_kill_9_of_the_supervisor_everything_ends_and_a_new_platform_starts(tmp_path: Path) -> None:
+    up = start_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", SHUTDOWN_GRACE="1")
+    eventually(up.is_ready, within_s=60)
+    job_id = up.run("submit", "nap", "seconds=0").stdout.strip()
+    eventually(lambda: job_of(up, job_id)["status"] == "completed")
+    everyone = up.everyone()
+    up.process.kill()
+    up.process.wait()
+    with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", PORT=up.environ["PORT"]) as second:
+        assert job_of(second, job_id)["status"] == "completed"
+        eventually(lambda: not [process for process in everyone if process.is_running()])
+
+
+def job_of(up: Up, job_id: str) -> dict[str, object]:
+    """Return a job as the API tells it."""
+    job: dict[str, object] = requests.get(f"{up.url}/api/jobs/{job_id}", timeout=5).json()
+    return job

@@ -22,7 +22,7 @@ _STYLES = {Status.COMPLETED: "green", Status.FAILED: "red", Status.RUNNING: "cya
 @click.command()
 @click.option("--status", type=click.Choice([status.value for status in Status]), help="Only jobs in this status.")
 @click.option("--type", "job_type", help="Only jobs of this type.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def jobs(status: str | None, job_type: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first: a table on a terminal, tab-separated elsewhere."""

@@ -1,0 +1,202 @@
+"""The command line against a running platform."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import Up, running_up
+from tests.waiting import eventually
+
+KEY = "a-key-for-tests"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One platform for all tests here."""
+    with running_up(
+        tmp_path_factory.mktemp("up"), JOB_PACKAGES="tests.nap_jobs", API_KEY=KEY, SHUTDOWN_GRACE="0.5"
+    ) as running:
+        yield running
+
+
+def submitted(up: Up, *fields: str) -> str:
+    """Submit a nap and return its id."""
+    ended = up.run("submit", "nap", *fields)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def status(up: Up, job_id: str) -> str:
+    """Return a job's status."""
+    page = json.loads(up.run("jobs", "--json", "--limit", "100").stdout)
+    return str(next(job["status"] for job in page["jobs"] if job["jobId"] == job_id))
+
+
+def test_submit_prints_the_id_alone(up: Up) -> None:
+    assert re.fullmatch(r"job_[0-9A-Za-z]{26}", submitted(up))
+
+
+def test_a_watched_job_prints_its_result_alone_and_its_progress_to_stderr(up: Up) -> None:
+    ended = up.run("submit", "nap", "seconds=1.5", "--watch")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == {"success": True, "slept": 1.5}
+    assert "sleeping" in ended.stderr
+    assert "100 % completed" in ended.stderr
+
+
+def test_a_failed_job_is_exit_code_1_and_a_sentence(up: Up) -> None:
+    ended = up.run("submit", "nap", "fails=true", "--watch")
+    assert ended.returncode == 1
+    assert "failed: the bed is broken" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_cancelled_job_is_exit_code_9_for_who_watches_it(up: Up) -> None:
+    job_id = submitted(up, "seconds=60")
+    watching = watch(up, job_id)
+    assert watching.stderr is not None
+    assert job_id in watching.stderr.readline()
+    assert up.run("cancel", job_id).returncode == 0
+    watching.communicate(timeout=30)
+    assert watching.returncode == 9
+
+
+def test_ctrl_c_detaches_and_the_job_runs_on(up: Up) -> None:
+    job_id = submitted(up, "seconds=60")
+    watching = watch(up, job_id)
+    assert watching.stderr is not None
+    watching.stderr.readline()
+    watching.send_signal(signal.SIGINT)
+    _, said = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert f"Detached; it runs on. `workplatform watch {job_id}` looks again" in said
+    assert status(up, job_id) == "running"
+    up.run("cancel", job_id)
+
+
+def watch(up: Up, job_id: str) -> subprocess.Popen[str]:
+    """Watch a job in the background."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "workplatform", "watch", job_id],
+        cwd=up.folder,
+        env=up.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_several_jobs_are_watched_together_and_the_worst_ending_counts(up: Up) -> None:
+    ids = [submitted(up, "seconds=0.2"), submitted(up, "fails=true")]
+    ended = up.run("watch", *ids)
+    assert ended.returncode == 1
+    assert json.loads(ended.stdout)["slept"] == 0.2
+
+
+def test_the_log_of_a_job_is_followed_to_its_end(up: Up) -> None:
+    job_id = submitted(up, "seconds=1")
+    followed = up.run("logs", "-f", job_id)
+    assert "lying down" in followed.stdout
+    assert "getting up" in followed.stdout
+    assert up.run("logs", job_id).stdout == followed.stdout
+
+
+def test_a_failed_job_is_queued_again_by_retry(up: Up) -> None:
+    job_id = submitted(up, "fails=true")
+    assert up.run("watch", job_id).returncode == 1
+    assert up.run("retry", job_id).returncode == 0
+    assert up.run("watch", job_id).returncode == 1
+
+
+def test_jobs_are_listed_by_status_and_type_in_tabs(up: Up) -> None:
+    job_id = submitted(up, "fails=true")
+    up.run("watch", job_id)
+    rows = up.run("jobs", "--status", "failed", "--type", "nap").stdout.splitlines()
+    assert [job_id, "nap", "failed"] == rows[0].split("\t")[:3]
+    assert all(row.split("\t")[2] == "failed" for row in rows)
+    assert up.run("jobs", "--limit", "1").stdout.count("\n") == 1
+
+
+def test_the_figures_are_told(up: Up) -> None:
+    assert json.loads(up.run("stats", "--json").stdout)
+    assert up.run("stats").stdout.strip()
+
+
+def test_a_wrong_payload_is_refused_with_the_field(up: Up) -> None:
+    ended = up.run("submit", "nap", "seconds=-1", "colour=red")
+    assert ended.returncode == 1
+    assert "seconds" in ended.stderr
+    assert "colour" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_payload_comes_from_a_file_and_a_field_replaces_it(up: Up) -> None:
+    (up.folder / "nap.json").write_text('{"seconds": 60}')
+    ended = up.run("submit", "nap", "--json", "nap.json", "seconds=0", "--priority", "0", "--watch")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["slept"] == 0
+
+
+@pytest.mark.parametrize("command", ["watch", "logs", "cancel", "retry"])
+def test_an_unknown_job_is_exit_code_5(up: Up, command: str) -> None:
+    ended = up.run(command, "job_00000000000000000000000000")
+    assert ended.returncode == 5
+    assert ended.stderr.startswith("Error: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_cancelling_a_job_that_has_ended_is_exit_code_6(up: Up) -> None:
+    job_id = submitted(up)
+    up.run("watch", job_id)
+    assert up.run("cancel", job_id).returncode == 6
+
+
+def test_a_wrong_key_is_exit_code_4(up: Up) -> None:
+    assert up.run("jobs", API_KEY="another").returncode == 4
+
+
+def test_the_doctor_knows_the_port_as_the_platforms_own(up: Up) -> None:
+    ended = up.run("doctor")
+    assert ended.returncode == 0, ended.stdout
+    assert f"port {up.environ['PORT']}: the platform answers" in ended.stdout
+    assert "noeviction" in ended.stdout
+
+
+def test_watching_survives_the_death_of_the_api(up: Up) -> None:
+    job_id = submitted(up, "seconds=4")
+    watching = watch(up, job_id)
+    assert watching.stderr is not None
+    watching.stderr.readline()
+    api = next(process for process in up.everyone() if process.cmdline()[1:] == ["-m", "api"])
+    api.kill()
+    _, said = watching.communicate(timeout=60)
+    assert watching.returncode == 0, said
+    eventually(up.is_ready)
+
+
+def test_the_demo_makes_real_results_and_stops(tmp_path: Path, up: Up) -> None:
+    """It runs beside another platform: on a port of its own, since that one's is in use."""
+    environ = {**up.environ, "DATA_DIR": str(tmp_path), "JOB_PACKAGES": "workers"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workplatform", "demo"],
+        cwd=tmp_path,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    out = tmp_path / "demo" / "out"
+    assert (out / "hls" / "master.m3u8").is_file()
+    assert (out / "thumbnail.webp").read_bytes()[8:12] == b"WEBP"
+    assert (out / "photo.webp").read_bytes()[8:12] == b"WEBP"
+    assert str(out) in ended.stdout
+    assert "Dashboard  http://127.0.0.1:" in ended.stdout
