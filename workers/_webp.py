@@ -13,6 +13,7 @@ from workers.webp import WebpPayload
 from workplatform.errors import BadInputError, EncoderError
 
 _MAX_SIDE = 16383
+_VP8X, _VP8X_FLAGS, _ALPHA = slice(12, 16), 20, 0x10
 _METHODS = {"fast": 2, "balanced": 4, "best": 6}
 _ON_ITS_SIDE = frozenset(
     {
@@ -102,6 +103,7 @@ class _LaterFrames:
     def __init__(self, image: ImageFile.ImageFile, layout: _Layout, first: int, durations_ms: list[float]) -> None:
         self.n_frames = frame_count(image) - first
         self.mode = ""
+        self.has_alpha = False
         self._image, self._layout, self._first, self._durations_ms = image, layout, first, durations_ms
         self._pixels: Image.Image | None = None
 
@@ -111,6 +113,7 @@ class _LaterFrames:
             self._image.seek(self._first + frame)
         self._pixels, _ = self._layout.apply(self._image)
         self.mode = self._pixels.mode
+        self.has_alpha = self.has_alpha or self.mode == "RGBA"
         self._durations_ms.append(self._image.info.get("duration", 0))
 
     def getim(self) -> Any:
@@ -126,7 +129,7 @@ def _animation(image: ImageFile.ImageFile, layout: _Layout, payload: WebpPayload
     pixels, profile = layout.apply(image)
     durations_ms = [image.info.get("duration", 0)]
     later = _LaterFrames(image, layout, first + 1, durations_ms)
-    return _save(
+    data = _save(
         pixels.copy(),  # the file itself would count as all of its frames
         layout.name,
         payload,
@@ -137,6 +140,20 @@ def _animation(image: ImageFile.ImageFile, layout: _Layout, payload: WebpPayload
         loop=_plays(image),
         background=(0, 0, 0, 0),
     )
+    return _marked_transparent(data) if pixels.mode == "RGBA" or later.has_alpha else data
+
+
+def _marked_transparent(data: bytes) -> bytes:
+    """Set the alpha flag of the file's VP8X chunk (RFC 9649, section 2.7).
+
+    libwebp crops each frame to what changes; if no rectangle holds a transparent pixel it leaves the flag out, and
+    viewers paint black where nothing was ever drawn.
+    """
+    if data[_VP8X] != b"VP8X":
+        return data
+    marked = bytearray(data)
+    marked[_VP8X_FLAGS] |= _ALPHA
+    return bytes(marked)
 
 
 def _plays(image: Image.Image) -> int:
