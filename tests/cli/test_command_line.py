@@ -81,6 +81,7 @@ def test_the_worst_ending_is_the_exit_code(statuses: list[str], code: int) -> No
     [
         ({"status": "running", "stage": "transcoding 720p", "message": "3.1x"}, "transcoding 720p: 3.1x"),
         ({"status": "running", "stage": None, "message": None}, "running"),
+        ({"status": "running", "stage": "transcoding", "message": "transcoding 3x"}, "transcoding 3x"),
         ({"status": "queued", "waitingReason": "no_worker"}, "queued: no worker"),
         ({"status": "failed", "error": "not a video"}, "failed: not a video"),
         ({"status": "completed"}, "completed"),

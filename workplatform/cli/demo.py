@@ -135,7 +135,7 @@ def _submissions(folder: Path, video: Path, photo: Path) -> list[tuple[str, Docu
         "width": 640,
     }
     webp = {"inputPath": str(photo), "outputPath": str(out / "photo.webp"), "width": 1600}
-    hls = {"inputPath": str(video), "outputDir": str(out / "hls"), "qualities": ["1080p", "720p", "480p"]}
+    hls = {"inputPath": str(video), "outputDir": str(out / "hls"), "qualities": ["720p", "480p", "360p"]}
     return [("thumbnail", thumbnail), ("webp", webp), ("hls", hls)]
 
 

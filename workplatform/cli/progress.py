@@ -71,7 +71,8 @@ def describe(change: Document) -> str:
     """Say in a few words how a job stands."""
     words = [change["status"]]
     if change["status"] == Status.RUNNING:
-        words = [change.get("stage") or change["status"], change.get("message") or ""]
+        stage, message = change.get("stage") or change["status"], change.get("message") or ""
+        words = [message] if message.startswith(stage) else [stage, message]
     elif change["status"] == Status.FAILED:
         words.append(change.get("error") or "")
     elif change["status"] not in _EXIT_CODES:
