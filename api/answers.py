@@ -1,7 +1,7 @@
 """Answers: what a route gives back, before it is anybody's response object."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,15 @@ class Answer:
     media_type: str = JSON
     headers: tuple[Header, ...] = ()
 
-    def all_headers(self, more: Iterable[Header] = ()) -> list[Header]:
+    def extended(self, headers: tuple[Header, ...]) -> "Answer":
+        """Return this answer with more headers."""
+        return replace(self, headers=self.headers + headers) if headers else self
+
+    def all_headers(self) -> list[Header]:
         """Return every header, the length included."""
         kind = [("Content-Type", self.media_type)] if self.body else []
         length = [] if self.status == HTTPStatus.NO_CONTENT else [("Content-Length", str(len(self.body)))]
-        return [*kind, *length, *_ALWAYS, *self.headers, *more]
+        return [*kind, *length, *_ALWAYS, *self.headers]
 
     def __call__(self, _environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Give the answer."""

@@ -7,6 +7,7 @@ rebinding gives a page any other name for it) and the browser must not say that 
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -114,6 +115,7 @@ def _name(host: str) -> str:
     return name + bracket
 
 
+@lru_cache
 def _is_loopback(address: str) -> bool:
     """Whether a peer is this machine; a Unix socket's peer has no address."""
     if not address:

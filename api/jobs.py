@@ -8,11 +8,11 @@ from flask import Blueprint, request
 from api.answers import Answer, json_answer
 from api.problems import bad_parameter
 from api.submissions import Submissions
+from workplatform.ids import JOB_ID
 from workplatform.service import JobService
 from workplatform.states import Status
 from workplatform.wire import timestamp
 
-_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 _LINE_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 DEFAULT_LIMIT = 20
@@ -53,7 +53,7 @@ class JobRoutes:
         if status and status not in set(Status):
             raise bad_parameter("status", f"must be one of {', '.join(Status)}")
         cursor = request.args.get("cursor", "")
-        if cursor and not _JOB_ID.fullmatch(cursor):
+        if cursor and not JOB_ID.fullmatch(cursor):
             raise bad_parameter("cursor", "must be the nextCursor of an earlier page")
         listing = self._service.list(
             job_type=self._known_type(request.args.get("type", "")),

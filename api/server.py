@@ -9,6 +9,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from api.application import Api, build
+from api.fast_lane import FastLane
 from api.worker import ApiWorker
 from workplatform import bootstrap, logs, processes
 from workplatform.errors import PlatformError
@@ -63,6 +64,7 @@ class Server(BaseApplication):
     def load(self) -> Api:
         """Build the application, once, before the worker is forked: the two share its memory."""
         api = build(bootstrap.build(self._settings))
+        api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()
         gc.freeze()
         return api

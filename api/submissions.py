@@ -1,9 +1,9 @@
 """POST /api/jobs: from the bytes of a request to the answer, without a web framework in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from werkzeug.wsgi import get_input_stream
@@ -18,6 +18,9 @@ from workplatform.store.jobs import JOBS_PER_CALL
 from workplatform.store.records import NewJob
 from workplatform.wire import timestamp
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
@@ -29,7 +32,7 @@ class Submissions:
         self._commit = commit
         self._max_body_bytes = max_body_bytes
 
-    def answer(self, environ: Mapping[str, Any]) -> Answer:
+    def answer(self, environ: "WSGIEnvironment") -> Answer:
         """Store what the request submits; raises RequestError, InvalidSubmissionError or StoreUnavailableError."""
         document = _parsed(environ, self._max_body_bytes)
         if isinstance(document, list):
@@ -63,7 +66,7 @@ class Submissions:
             return {**problem, "errors": errors}
 
 
-def _parsed(environ: Mapping[str, Any], max_body_bytes: int) -> object:
+def _parsed(environ: "WSGIEnvironment", max_body_bytes: int) -> object:
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES:
         raise RequestError(
@@ -71,7 +74,7 @@ def _parsed(environ: Mapping[str, Any], max_body_bytes: int) -> object:
             f"jobs are submitted as application/json, not as {media_type or 'an unnamed type'}",
             headers=(("Accept-Post", "application/json"),),
         )
-    body = get_input_stream(dict(environ), max_content_length=max_body_bytes).read()
+    body = get_input_stream(environ, max_content_length=max_body_bytes).read()
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

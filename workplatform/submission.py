@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from ulid import ULID
 
 from workplatform.errors import InvalidSubmissionError
+from workplatform.ids import new_job_id
 from workplatform.models import WireModel
 from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
@@ -60,7 +60,7 @@ class Submitter:
 
     def make(self, job_type: JobType, submission: Submission) -> NewJob:
         """Make the job of a submission whose payload is right."""
-        job_id = f"job_{ULID()}"
+        job_id = new_job_id()
         priority = job_type.priority if submission.priority is None else submission.priority
         return NewJob(
             id=job_id,

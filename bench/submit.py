@@ -1,0 +1,150 @@
+"""Submission over HTTP: requests per second against Flask + apply_async, arrays against Fastify + addBulk.
+
+    (cd bench/rivals && npm install)
+    python -m bench.submit [--rounds 3] [--seconds 4]
+
+One process each, the same embedded server, wrk with one thread and 16 connections, in turns. Ours validates each
+payload and writes record, index, event and message; the ratios are medians of the rounds' own ratios.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from bench._servers import RIVALS, cpu_s, free_port, gunicorn, ours, serving
+from bench._table import print_table
+from workplatform import embedded
+from workplatform.settings import load
+
+ARRAY = 100
+_CONNECTIONS = 16
+_JOB = {
+    "type": "thumbnail",
+    "payload": {"videoPath": "/data/videos/0123456789.mp4", "outputPath": "/data/thumbs/0123.webp", "width": 320},
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one visit measured."""
+
+    jobs_per_s: float
+    cpu_us: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One server under one kind of request."""
+
+    name: str
+    port: int
+    jobs: int
+    pid: int
+
+    def measure(self, folder: Path, seconds: int) -> Figure:
+        """Return accepted jobs per second, and the server's CPU time for each in microseconds."""
+        script = folder / f"{self.jobs}.lua"
+        body = json.dumps(_JOB if self.jobs == 1 else [_JOB] * self.jobs, separators=(",", ":"))
+        script.write_text(
+            f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [==[{body}]==]\n"
+        )
+        load_of = ("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}", "-s", str(script))
+        url = f"http://127.0.0.1:{self.port}/api/jobs"
+        before = cpu_s(self.pid)
+        told = subprocess.run(["wrk", *load_of, url], capture_output=True, text=True, check=True).stdout
+        if "Non-2xx" in told:
+            sys.exit(f"{self.name} refused requests:\n{told}")
+        spent = cpu_s(self.pid) - before
+        rate, requests = _found(r"Requests/sec:\s+([\d.]+)", told), _found(r"(\d+) requests in", told)
+        return Figure(rate * self.jobs, 1e6 * spent / (requests * self.jobs))
+
+
+def main() -> None:
+    """Run the bench and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=4)
+    options = parser.parse_args()
+    _require_rivals()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        os.environ.update({"DATA_DIR": f"{folder}/data", "LOG_LEVEL": "warning"})
+        address = stack.enter_context(embedded.running(load().settings))
+        cases = _start(stack, address)
+        client = redis.Redis.from_url(address)
+        figures: dict[Case, list[Figure]] = {case: [] for case in cases}
+        for case in cases:
+            case.measure(Path(folder), 1)
+        for _ in range(options.rounds):
+            for case in cases:
+                client.flushall()
+                figures[case].append(case.measure(Path(folder), options.seconds))
+        _show(figures)
+
+
+def _require_rivals() -> None:
+    missing = [program for program in ("wrk", "node") if not shutil.which(program)]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)}")
+    if not (RIVALS / "node_modules" / "bullmq").is_dir():
+        sys.exit(f"Fastify and BullMQ are missing: (cd {RIVALS} && npm install)")
+
+
+def _start(stack: ExitStack, address: str) -> list[Case]:
+    """Start the three servers; returns each pair as ours, then the rival."""
+    env = {
+        "BENCH_BROKER": address.replace("unix://", "redis+socket://"),
+        "BENCH_SOCKET": address.removeprefix("unix://"),
+    }
+    our_port, celery_port, fastify_port = free_port(), free_port(), free_port()
+    own = stack.enter_context(serving(ours(), our_port, env)).pid
+    threads = ("-k", "gthread", "--threads", "8")
+    stock = gunicorn("flask_celery:app", celery_port, *threads)
+    celery = stack.enter_context(serving(stock, celery_port, env)).pid
+    fastify = stack.enter_context(serving(["node", str(RIVALS / "fastify_bullmq.js")], fastify_port, env)).pid
+    return [
+        Case("ours", our_port, 1, own),
+        Case("Flask + apply_async, gthread", celery_port, 1, celery),
+        Case(f"ours, arrays of {ARRAY}", our_port, ARRAY, own),
+        Case(f"Fastify + BullMQ addBulk, arrays of {ARRAY}", fastify_port, ARRAY, fastify),
+    ]
+
+
+def _found(pattern: str, told: str) -> float:
+    found = re.search(pattern, told)
+    if not found:
+        sys.exit(f"wrk says something else than expected:\n{told}")
+    return float(found[1])
+
+
+def _show(figures: dict[Case, list[Figure]]) -> None:
+    cases = list(figures)
+    rows: list[Sequence[str]] = []
+    for own, rival in zip(cases[::2], cases[1::2], strict=True):
+        pairs = list(zip(figures[own], figures[rival], strict=True))
+        faster = statistics.median(a.jobs_per_s / b.jobs_per_s for a, b in pairs)
+        cheaper = statistics.median(b.cpu_us / a.cpu_us for a, b in pairs)
+        rows.append(_row(own, figures[own], f"{faster:.2f}", f"{cheaper:.2f}"))
+        rows.append(_row(rival, figures[rival], "1.00", "1.00"))
+    print_table(("case", "jobs/s", "x rival", "server CPU us/job", "x cheaper"), rows)
+
+
+def _row(case: Case, figures: Sequence[Figure], faster: str, cheaper: str) -> Sequence[str]:
+    rate = statistics.median(figure.jobs_per_s for figure in figures)
+    cpu = statistics.median(figure.cpu_us for figure in figures)
+    return case.name, f"{rate:,.0f}", faster, f"{cpu:,.1f}", cheaper
+
+
+if __name__ == "__main__":
+    main()
