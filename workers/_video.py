@@ -73,11 +73,11 @@ def open_video(path: Path, name: str, *, probe: bool) -> Iterator[Video]:
     """
     av.logging.set_level(None)
     av.logging.set_libav_level(av.logging.PANIC)
-    container = _open(path, name, _GUARDED if probe else _GUARDED | _UNPROBED)
+    container = _open(path, name, {} if probe else _UNPROBED)
     try:
         if not probe and container.format.name not in _WITH_FULL_HEADERS:
             container.close()
-            container = _open(path, name, _GUARDED)
+            container = _open(path, name, {})
         yield _describe(container, name)
     finally:
         container.close()
@@ -85,7 +85,7 @@ def open_video(path: Path, name: str, *, probe: bool) -> Iterator[Video]:
 
 def _open(path: Path, name: str, options: dict[str, str]) -> InputContainer:
     try:
-        return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", "r", options=options, container_options=_GUARDED, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise BadInputError(_why_not(path, name)) from error
 
