@@ -26,7 +26,7 @@ from workplatform.processes import Child, Start, signal_group, spawn
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
 _STEADY_S = 60.0
-_GRACE_BEYOND_S = 5.0
+_GRACE_BEYOND_S = 8.0  # a worker ends itself 5 s after the grace, whatever its handlers do
 _FOUNDATION_GRACE_S = 15.0
 _POLL_S = 0.05
 _ASK_S = 0.1

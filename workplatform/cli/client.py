@@ -22,6 +22,7 @@ _EXIT_CODES: dict[int, int] = {
     HTTPStatus.CONFLICT: 6,
     HTTPStatus.TOO_MANY_REQUESTS: 7,
 }
+_AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _CONNECT_S = 3.0
 _ANSWER_S = 30.0
 _SILENCE_S = 40.0  # the event stream says something every 15 s
@@ -111,10 +112,12 @@ class ApiClient:
             ) from None
         except requests.RequestException as error:
             raise UnreachableError(f"{self.url} cannot be asked: {error}") from None
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
-            with response:
-                raise ApiError(_sentence(response), response.status_code)
-        return response
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            return response
+        with response:
+            if response.status_code in _AWAY:
+                raise UnreachableError(_sentence(response))
+            raise ApiError(_sentence(response), response.status_code)
 
 
 def connect() -> ApiClient:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from workplatform.cli.client import ApiClient, Document, UnreachableError
+from workplatform.cli.client import ApiClient, ApiError, Document, UnreachableError
 from workplatform.states import Event, Status
 
 FINAL = {Status.COMPLETED.value, Status.FAILED.value, Status.CANCELLED.value}
@@ -43,9 +44,10 @@ class _Following:
         """Yield what one stream tells until it breaks; where streams tell nothing, ask once after a while."""
         if self._streams:
             self._streams = False
-            for change in self._streamed():
-                self._streams = True
-                yield change
+            with suppress(ApiError):  # a proxy that lets no stream through; what is wrong with a job, asking shows
+                for change in self._streamed():
+                    self._streams = True
+                    yield change
         else:
             time.sleep(_POLL_S)
         yield from self.snapshots()
