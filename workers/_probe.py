@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from workers._video import open_video
@@ -44,6 +45,7 @@ class SourceVideo:
     height: int
     frame_rate: Fraction | None
     is_interlaced: bool
+    is_full_range: bool
     end_s: float | None
     duration_s: float | None
     audio: SourceAudio | None
@@ -67,6 +69,7 @@ def probe(path: Path, name: str) -> SourceVideo:
             height=height,
             frame_rate=rate or None,
             is_interlaced=frame.interlaced_frame,
+            is_full_range=frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj"),
             end_s=end_s,
             duration_s=duration_s,
             audio=audio,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,18 @@ def read_stream(playlist: Path) -> Stream:
             times.append(frame.pts * frame.time_base)
             sizes.add((frame.width, frame.height))
             pixels.add(frame.format.name)
-            first = first or bytes(frame.reformat(width=8, height=8, format="gray").planes[0])
+            first = first or _thumbnail(frame)
     assert len(sizes) == 1
     sound, sound_s = _sound(playlist)
     starts = [_start(segment) for segment in segments]
     return Stream(times, sizes.pop(), pixels, first, sound, sound_s, text, segments, starts)
+
+
+def _thumbnail(frame: VideoFrame) -> bytes:
+    """Return a grey picture of 8 by 8 pixels, row by row."""
+    plane = frame.reformat(width=8, height=8, format="gray").planes[0]
+    content = bytes(plane)
+    return b"".join(content[row * plane.line_size :][:8] for row in range(8))
 
 
 def _sound(playlist: Path) -> tuple[tuple[str, int, int] | None, float]:

@@ -122,6 +122,17 @@ def test_every_pixel_format_comes_out_playable(tmp_path: Path, pixels: str) -> N
     assert len(make_ladder(path).streams[0].times) == 50
 
 
+def test_full_range_levels_become_those_that_players_expect(tmp_path: Path) -> None:
+    white = "geq=lum=255:cb=128:cr=128", "scale=out_range=pc", "format=yuvj420p"
+
+    made = make_ladder(samples.silent(tmp_path / "phone.mp4", *white))
+
+    assert "out_range=tv" in made.log[0]
+    with av.open(str(tmp_path / "out" / "low" / "playlist.m3u8")) as container:
+        frame = next(container.decode(video=0))
+    assert bytes(frame.planes[0])[0] == pytest.approx(235, abs=2)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
