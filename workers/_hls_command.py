@@ -11,7 +11,8 @@ from workers._hls_ladder import Rung
 from workers._hls_playlist import MEDIA_PLAYLIST, SEGMENT_PATTERN, SEGMENT_S
 from workers._probe import SourceAudio, SourceVideo
 
-# Takes a third less time than the default, bicubic; going down step by step, no eye tells them apart.
+# 40 % less work than bicubic, the default, which is 2 % of the job's; the picture is slightly softer (the 480p of noise
+# has an SSIM of 0.991 to Lanczos instead of 0.998).
 _SCALER = "bilinear"
 _MAX_FRAME_RATE = 60
 _SLIDES_FRAME_RATE = 5
