@@ -123,6 +123,7 @@ def _deliver(payload: HttpPayload, job: JobContext) -> HttpResult:
         latency_ms = round((time.monotonic() - started) * 1000)
         if not 200 <= answer.status_code <= 299:
             raise _failure(answer, latency_ms)
+        job.progress(100, f"delivered, {answer.status_code} after {latency_ms} ms")
         # It is delivered, and nothing that happens from here on may have it delivered again. The rest of the answer
         # is read only because some servers take a closed connection for a failure of theirs.
         with suppress(HTTPError, JobError):

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.receiver import Behaviour, Receiver, answering, dripping, receiving, stalling
+from tests.waiting import eventually
 from workers.http import HttpPayload, http
 from workplatform import __version__
 from workplatform.errors import Cancelled, DeliveryError, DeliveryRefusedError, PlatformError, RetryLater, ShuttingDown
@@ -141,11 +143,11 @@ def test_a_receiver_that_speaks_no_http_is_tried_again(said: bytes, tmp_path: Pa
     assert "the connection broke" in str(error)
 
 
-def stop_when_held(receiver: Receiver, run: InlineRun, reason: PlatformError) -> threading.Thread:
-    """Stop the attempt as the heart does, once the receiver holds it."""
+def stop_when(is_time: Callable[[], object], run: InlineRun, reason: PlatformError) -> threading.Thread:
+    """Stop the attempt as the heart does."""
 
     def stop() -> None:
-        receiver.is_held.wait()
+        eventually(is_time)
         run.pulse.stop(reason)
 
     thread = threading.Thread(target=stop)
@@ -163,7 +165,7 @@ STALLS: dict[str, Behaviour] = {
 @pytest.mark.parametrize("behave", STALLS.values(), ids=STALLS.keys())
 def test_cancelling_ends_the_wait_for_a_receiver_that(behave: Behaviour, tmp_path: Path) -> None:
     with receiving(behave) as receiver, inline_job(tmp_path) as run:
-        stopper = stop_when_held(receiver, run, Cancelled())
+        stopper = stop_when(receiver.is_held.is_set, run, Cancelled())
         with pytest.raises(Cancelled):
             http(HttpPayload(url=receiver.url, body=BODY), run.job)
         stopper.join()
@@ -172,7 +174,7 @@ def test_cancelling_ends_the_wait_for_a_receiver_that(behave: Behaviour, tmp_pat
 def test_what_is_delivered_is_not_sent_again_because_the_worker_stops_in_the_rest_of_the_answer(tmp_path: Path) -> None:
     behave = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"b")
     with receiving(behave) as receiver, inline_job(tmp_path) as run:
-        stopper = stop_when_held(receiver, run, ShuttingDown())
+        stopper = stop_when(lambda: run.pulse.message, run, ShuttingDown())
         assert http(HttpPayload(url=receiver.url, body=BODY), run.job).status == 200
         stopper.join()
 
