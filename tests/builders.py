@@ -71,6 +71,7 @@ def pop(store: JobStore, queue: str = "nap") -> str | None:
     """Take the next message of a queue as Celery would; returns its job's id."""
     keys = [f"test:{queue}" + (f"\x06\x16{priority}" if priority else "") for priority in range(5)]
     for key in keys:
-        if message := store._connector.client.rpop(key):
+        message = store._connector.client.rpop(key)
+        if isinstance(message, bytes):
             return str(json.loads(message)["headers"]["id"])
     return None

@@ -4,9 +4,11 @@ Celery brings the message and the thread; `Executor` does the rest. Stopping: th
 running jobs get the grace, then go back to their queue without losing an attempt.
 """
 
+import logging
 import os
 import threading
 import warnings
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ import structlog
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, Wakeups, app, signals
 from workplatform.children import ChildPool
-from workplatform.errors import PlatformError, SettingsError
+from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
 from workplatform.heart import Chore, Heart
 from workplatform.outbound import Outbound
@@ -71,8 +73,11 @@ class Crew:
         last_call.start()
 
     def close(self) -> None:
-        """Stop beating and end the idle children."""
+        """Withdraw the announcement, stop beating, end the idle children."""
+        self.executor.drain()
         self._heart.stop()
+        with suppress(StoreUnavailableError):
+            self._announce()
         self._children.close()
         self._platform.close()
 
@@ -124,6 +129,7 @@ def run(settings: Settings, queue: str) -> int:
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)
     # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+    signals.setup_logging.connect(_leave_logging_alone)
     worker = app.Worker(
         hostname=f"{queue}@{settings.node_name}",
         queues=[queue],
@@ -131,7 +137,6 @@ def run(settings: Settings, queue: str) -> int:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
-        loglevel="WARNING",
     )
     worker.start()
     return int(worker.exitcode or 0)
@@ -189,6 +194,11 @@ def _drain(**_: Any) -> None:
 def _dismiss(**_: Any) -> None:
     if _crew is not None:
         _crew.close()
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Keep Celery from configuring logs: the role has done it, and the executor tells of each job."""
+    logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 def _names(queues: Any) -> list[str]:

@@ -92,9 +92,15 @@ class Scripts:
                 time.sleep(_PAUSE_S)
 
     def _evaluate(self, name: str, words: tuple[Word, ...]) -> Any:
-        connection = self._borrow()
         try:
-            answer = self._run(connection, name, words)
+            return self._ask(("EVALSHA", self._digests[name], 0, *words))
+        except redis.exceptions.NoScriptError:
+            return self._ask(("EVAL", self._sources[name], 0, *words))
+
+    def _ask(self, command: tuple[Any, ...]) -> Any:
+        connection = self._send([hiredis.pack_command(command)])
+        try:
+            answer = connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)
             raise
@@ -104,22 +110,25 @@ class Scripts:
         self._idle.append(connection)
         return answer
 
-    def _run(self, connection: AbstractConnection, name: str, words: tuple[Word, ...]) -> Any:
-        try:
-            return _ask(connection, ("EVALSHA", self._digests[name], 0, *words))
-        except redis.exceptions.NoScriptError:
-            return _ask(connection, ("EVAL", self._sources[name], 0, *words))
+    def _send(self, packed: list[bytes]) -> AbstractConnection:
+        """Send a command over an idle socket, or over a new one if the server has closed those."""
+        while True:
+            connection, is_new = self._borrow()
+            try:
+                connection.send_packed_command(packed, check_health=False)
+            except BaseException as error:
+                self._connector.discard(connection)
+                # The server cannot have read the whole command, so it did not run and may be sent again.
+                if is_new or not isinstance(error, (redis.ConnectionError, OSError)):
+                    raise
+            else:
+                return connection
 
-    def _borrow(self) -> AbstractConnection:
+    def _borrow(self) -> tuple[AbstractConnection, bool]:
         try:
-            return self._idle.pop()
+            return self._idle.pop(), False
         except IndexError:
-            return self._connector.connect()
-
-
-def _ask(connection: AbstractConnection, command: tuple[Any, ...]) -> Any:
-    connection.send_packed_command([hiredis.pack_command(command)], check_health=False)
-    return connection.read_response()
+            return self._connector.connect(), True
 
 
 def _load(prefix: str) -> dict[str, bytes]:
