@@ -1,0 +1,99 @@
+"""What the hls job refuses, and how it says so."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers import _samples_video as samples
+from tests.workers._hls_runs import files_below
+from workers.hls import HlsPayload, hls
+from workplatform.errors import (
+    BadInputError,
+    EncoderError,
+    InputNotFoundError,
+    JobError,
+    PathForbiddenError,
+)
+from workplatform.testing import inline_job, run_inline
+
+
+def a_reference_to(video: Path) -> dict[str, str]:
+    return {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n{video}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile '{video}'\n",
+        "dash": f'<?xml version="1.0"?><MPD type="static"><BaseURL>{video}</BaseURL></MPD>',
+        "sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns={video}\nm=video 9 RTP/AVP 96\n",
+    }
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat", "dash", "sdp"])
+@pytest.mark.parametrize("suffix", [".mp4", ".m3u8"])
+def test_a_playlist_in_disguise_reaches_no_other_file(tmp_path: Path, kind: str, suffix: str) -> None:
+    secret = samples.plain(tmp_path / "secret.ts", duration=1)
+    (tmp_path / f"evil{suffix}").write_text(a_reference_to(secret)[kind])
+
+    with pytest.raises(BadInputError, match=f"not a video: evil{suffix} is a playlist that refers to other files"):
+        run_inline(hls, {"inputPath": f"evil{suffix}", "outputDir": "out"}, root=tmp_path)
+
+    assert files_below(tmp_path) == {"secret.ts", f"evil{suffix}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.txt", b"hello\n" * 100, "not a video: no video stream in x.txt"),
+        ("x.mp4", b"", "not a video: x.mp4 is empty"),
+        ("x.mp4", b"\0\0\0\x18ftypisom" + b"\0" * 500, "damaged video: x.mp4 is cut off or its index is missing"),
+        ("x.py", b"import os\n" * 50, "not a video: no video stream in x.py"),
+    ],
+)
+def test_what_is_no_video_is_refused_in_a_sentence_and_leaves_nothing(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(BadInputError) as caught:
+        run_inline(hls, {"inputPath": name, "outputDir": "new/out"}, root=tmp_path)
+
+    assert caught.value.message == sentence
+    assert not caught.value.retryable
+    assert files_below(tmp_path) == {name}
+
+
+def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    samples.song_with_cover(tmp_path / "song.mp3")
+
+    with pytest.raises(BadInputError, match=r"not a video: no video stream in song\.mp3"):
+        run_inline(hls, {"inputPath": "song.mp3", "outputDir": "out"}, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("missing.mp4", InputNotFoundError), ("../outside.mp4", PathForbiddenError), ("http://[::1]/a.mp4", JobError)],
+)
+def test_missing_and_forbidden_inputs_are_refused(tmp_path: Path, path: str, error: type[JobError]) -> None:
+    with pytest.raises(error) as caught:
+        run_inline(hls, {"inputPath": path, "outputDir": "out"}, root=tmp_path)
+
+    assert not caught.value.retryable
+    assert files_below(tmp_path) == set()
+
+
+def test_the_reason_of_a_failing_ffmpeg_is_in_the_error_and_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples.plain(tmp_path / "film.mp4", duration=1)
+    broken = tmp_path / "ffmpeg"
+    said = ["[libx264 @ 0x1] the encoder is on strike.", "Conversion failed!"]
+    broken.write_text("#!/bin/sh\n" + "".join(f"echo '{line}' >&2\n" for line in said) + "exit 8\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("FFMPEG_BIN", str(broken))
+
+    with (
+        pytest.raises(EncoderError, match="ffmpeg could not make the renditions: the encoder is on strike"),
+        inline_job(tmp_path) as run,
+    ):
+        hls(HlsPayload(input_path="film.mp4", output_dir="out"), run.job)
+
+    assert run.lines[-2:] == said
+    assert files_below(tmp_path) == {"film.mp4", "ffmpeg"}
