@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
 from workplatform.embedded import address
+from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
 from workplatform.service import JobService
 from workplatform.settings import Settings
@@ -25,6 +26,7 @@ class Platform:
     submitter: Submitter
     callbacks: Callbacks
     service: JobService
+    outbound: Outbound
 
     def close(self) -> None:
         """Close every connection."""
@@ -32,7 +34,8 @@ class Platform:
 
 
 def build(settings: Settings) -> Platform:
-    """Build the platform; raises RegistryError for a wrong job type."""
+    """Build the platform; raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS."""
+    outbound = Outbound(allowed_hosts=settings.allowed_hosts, allow_loopback=settings.is_keyless)
     registry = discover(settings.job_packages)
     connector = Connector(address(settings))
     store = JobStore(connector, prefix=settings.key_prefix)
@@ -45,4 +48,4 @@ def build(settings: Settings) -> Platform:
         submitter=submitter,
         callbacks=callbacks,
     )
-    return Platform(settings, registry, connector, store, submitter, callbacks, service)
+    return Platform(settings, registry, connector, store, submitter, callbacks, service, outbound)

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+import structlog
+
+from workplatform.errors import InvalidSubmissionError
 from workplatform.states import Status
 from workplatform.store.records import NewJob
 from workplatform.submission import Submitter
 from workplatform.wire import callback_document
 
 CALLBACK_TYPE: Final = "http"
+_log = structlog.get_logger()
 
 
 class Finishing(Protocol):
@@ -41,4 +45,10 @@ class Callbacks:
         if not url:
             return None
         body = callback_document(job.id, job.type, status=status, result=result, error=error, duration_ms=duration_ms)
-        return self._submitter.prepare({"type": CALLBACK_TYPE, "payload": {"url": url, "body": body, "about": job.id}})
+        document = {"type": CALLBACK_TYPE, "payload": {"url": url, "body": body, "about": job.id}}
+        try:
+            return self._submitter.prepare(document)
+        except InvalidSubmissionError as refused:
+            # The job has ended either way; a callback that cannot be made must not undo that.
+            _log.error("callback_impossible", job_id=job.id, error=refused.message)
+            return None

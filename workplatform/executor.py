@@ -173,11 +173,31 @@ class Executor:
         return after_failure(error, retries=attempt.grant.retries, policy=policy)
 
     def _settle(self, attempt: Attempt, following: Next | None) -> None:
+        lines = attempt.pulse.end()
         duration_ms = round(attempt.pulse.elapsed.total_seconds() * 1000)
-        if following is None:
+        is_settled = following is not None and self._tools.store.settle(
+            attempt.grant.id, attempt.grant.fence, self._settlement(attempt, following, lines, duration_ms)
+        )
+        if following is None or not is_settled:
+            # The log still gets its last lines: a cancelled job's are worth reading.
+            self._tools.store.beat(
+                self._tools.settings.lease, [Beat(attempt.grant.id, attempt.grant.fence, lines=lines)]
+            )
             attempt.log.info("job_taken_away", duration_ms=duration_ms)
             return
-        settlement = Settlement(
+        facts = {"stages_ms": attempt.pulse.stages_ms} if attempt.pulse.stages_ms else {}
+        if following.error:
+            facts |= {"error": following.error["message"], "code": following.error["code"]}
+        attempt.log.info(
+            "job_ended",
+            status=following.status.value,
+            duration_ms=duration_ms,
+            waited_ms=attempt.grant.waited_ms,
+            **facts,
+        )
+
+    def _settlement(self, attempt: Attempt, following: Next, lines: list[str], duration_ms: int) -> Settlement:
+        return Settlement(
             status=following.status,
             event=following.event,
             costs=following.costs,
@@ -187,17 +207,8 @@ class Executor:
             delay_ms=following.delay_ms,
             reason=following.reason,
             wakeup=attempt.message,
-            lines=attempt.pulse.end(),
+            lines=lines,
             callback=self._callback(attempt, following, duration_ms),
-        )
-        is_settled = self._tools.store.settle(attempt.grant.id, attempt.grant.fence, settlement)
-        attempt.log.info(
-            "job_ended" if is_settled else "job_taken_away",
-            status=following.status.value,
-            duration_ms=duration_ms,
-            waited_ms=attempt.grant.waited_ms,
-            **({"stages_ms": attempt.pulse.stages_ms} if attempt.pulse.stages_ms else {}),
-            **({"error": following.error["message"], "code": following.error["code"]} if following.error else {}),
         )
 
     def _callback(self, attempt: Attempt, following: Next, duration_ms: int) -> NewJob | None:

@@ -2,27 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from workplatform.errors import InvalidSubmissionError
+from workplatform.errors import InvalidSubmissionError, UrlForbiddenError
 from workplatform.ids import new_job_id
 from workplatform.models import WireModel
 from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
+from workplatform.urls import http_url
 
 M = TypeVar("M", bound=WireModel)
 BuildMessage = Callable[[str, str, str, int], bytes]
 
 
 def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http or https URL")
+    try:
+        http_url(url)
+    except UrlForbiddenError as error:
+        raise ValueError(error.message) from error
     return url
 
 

@@ -21,7 +21,6 @@ from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
 from workplatform.heart import Chore, Heart
-from workplatform.outbound import Outbound
 from workplatform.registry import JobType
 from workplatform.settings import Settings, load
 from workplatform.storage.journal import Journals
@@ -90,9 +89,7 @@ class Crew:
             children=self._children,
             journals=self._journals,
             roots=roots_of(platform.settings),
-            outbound=Outbound(
-                allowed_hosts=platform.settings.allowed_hosts, allow_loopback=platform.settings.is_keyless
-            ),
+            outbound=platform.outbound,
             submitter=platform.submitter,
             callbacks=platform.callbacks,
             build_message=Wakeups().build,

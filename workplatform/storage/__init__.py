@@ -1,0 +1,1 @@
+"""Storage: where the files that jobs read and write live."""
