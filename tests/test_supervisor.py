@@ -206,6 +206,25 @@ def test_ctrl_c_in_a_terminal_reaches_the_supervisor_only(tmp_path: Path) -> Non
     os.close(terminal)
 
 
+LEADER = """
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+subprocess.run([sys.executable, "-m", "tests.stand_in", "steady"])
+"""
+
+
+def test_a_platform_that_lost_its_terminal_ends_even_if_its_parent_stays(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(DATA_DIR=str(tmp_path / "data"), PYTHONPATH=str(ROOT))
+        os.execv(sys.executable, [sys.executable, "-c", LEADER])  # noqa: S606 - no shell wanted
+    everyone = eventually(lambda: (below := psutil.Process(pid).children(recursive=True))[2:] and below)
+    eventually(lambda: b"steady at" in os.read(terminal, 65_536))
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert gone(everyone)
+
+
 def test_kill_9_of_the_supervisor_leaves_no_process_and_a_new_one_starts(platform: Callable[..., Running]) -> None:
     first = platform("steady")
     first.says("steady at")

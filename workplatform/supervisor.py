@@ -9,8 +9,10 @@ the kernel tells the children.
 import errno
 import math
 import os
+import select
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ _GRACE_BEYOND_S = 8.0  # a worker ends itself 5 s after the grace, whatever its 
 _FOUNDATION_GRACE_S = 15.0
 _POLL_S = 0.05
 _ASK_S = 0.1
+_STDOUT = 1
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 log: Any = structlog.get_logger()
@@ -76,7 +79,9 @@ def ending(status: int) -> str:
 
 
 class Supervisor:
-    """Runs roles until it is told to stop by SIGINT, SIGTERM or SIGHUP; a second signal hurries, a third kills.
+    """Runs roles until it is told to stop by SIGINT, SIGTERM, SIGHUP or the loss of its terminal.
+
+    A second signal hurries, a third kills.
 
     A context manager: on leaving, every process it started has ended. `grace` is what the roles get to end by
     themselves.
@@ -89,10 +94,18 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stop_signals = 0
         self._old_handlers: dict[signal.Signals, Any] = {}
-        self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake_reader, self._wake_writer = os.pipe()
+        for end in (self._wake_reader, self._wake_writer):
+            os.set_blocking(end, False)
+        self._hangups = select.epoll() if sys.platform == "linux" else None
 
     def __enter__(self) -> Self:
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        if self._hangups is not None and os.isatty(_STDOUT):
+            # The kernel tells a lost terminal to the session's leader only, and `make` keeps it to itself. An epoll
+            # that waits for nothing still reports hang-ups, and is itself something to wait for.
+            self._hangups.register(_STDOUT, 0)
+            self._selector.register(self._hangups, selectors.EVENT_READ)
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         for number in _STOPPING:
             self._old_handlers[number] = signal.signal(number, self._count_stop)
@@ -111,6 +124,8 @@ class Supervisor:
             for number, handler in self._old_handlers.items():
                 signal.signal(number, handler)
             self._selector.close()
+            if self._hangups is not None:
+                self._hangups.close()
             os.close(self._wake_reader)
             os.close(self._wake_writer)
 
@@ -146,6 +161,8 @@ class Supervisor:
     def _fill(self, place: _Place) -> None:
         others = [other.child.output for other in self._places if other.child is not None]
         own = [self._selector.fileno(), self._wake_reader, self._wake_writer]
+        if self._hangups is not None:
+            own.append(self._hangups.fileno())
         child = spawn(place.role.start, forget=[*own, *others])
         place.child, place.cutter = child, LineCutter()
         place.started_at, place.restart_at = time.monotonic(), None
@@ -161,7 +178,10 @@ class Supervisor:
     def _turn(self, timeout_s: float | None) -> None:
         """Wait for output, a signal or a death, and deal with it."""
         for key, _ in self._selector.select(timeout_s):
-            if key.data is None:
+            if key.fileobj is self._hangups:
+                self._selector.unregister(key.fileobj)
+                self._stop_signals += 1
+            elif key.data is None:
                 _drain(self._wake_reader)
             else:
                 self._relay(key.data, key.fd)
