@@ -100,7 +100,7 @@ def test_a_role_killed_with_9_is_started_again(platform: Callable[..., Running])
     running = platform("steady")
     first = int(running.says(r"steady +\| steady at (\d+)")[1])
     os.kill(first, signal.SIGKILL)
-    running.says(r"role died.*killed by SIGKILL")
+    running.says(r"role_died.*killed by SIGKILL")
     second = int(running.says(r"steady at (\d+)", times=2)[1])
     assert second != first
     assert psutil.pid_exists(second)
@@ -113,7 +113,7 @@ def test_the_embedded_server_killed_with_9_comes_back_with_its_data(platform: Ca
         client.set("kept", "1")
         pid = client.info()["process_id"]
     os.kill(pid, signal.SIGKILL)
-    running.says(r"role died.*name=server|name=server.*role died|server.*killed by SIGKILL")
+    running.says(r"role_died.*name=server|name=server.*role_died|server.*killed by SIGKILL")
     eventually(lambda: embedded.is_ready(running.settings))
     with embedded.connect(running.settings) as client:
         assert client.get("kept") == b"1"
@@ -159,13 +159,13 @@ def test_a_second_signal_hurries_a_role_that_ignores_the_first(platform: Callabl
     running.process.send_signal(signal.SIGINT)
     running.process.send_signal(signal.SIGINT)  # may merge with the first one while that is pending
     eventually(lambda: hurry(running))
-    assert "killing what has not ended" in running.text
+    assert "killing_what_has_not_ended" in running.text
     assert gone(everyone)
 
 
 def hurry(running: Running) -> bool:
     """Ask again; true once the platform has ended."""
-    if running.process.poll() is None and "killing what has not ended" not in running.text:
+    if running.process.poll() is None and "killing_what_has_not_ended" not in running.text:
         running.process.send_signal(signal.SIGINT)
     return running.process.poll() is not None
 

@@ -167,7 +167,7 @@ class Supervisor:
         place.child, place.cutter = child, LineCutter()
         place.started_at, place.restart_at = time.monotonic(), None
         self._selector.register(child.output, selectors.EVENT_READ, place)
-        log.debug("role started", name=place.role.name, pid=child.pid)
+        log.debug("role_started", name=place.role.name, pid=child.pid)
 
     def _pause(self, longest_s: float | None) -> float | None:
         """Return how long the loop may sleep."""
@@ -223,13 +223,13 @@ class Supervisor:
 
     def _after_death(self, place: _Place, how: str) -> None:
         if self._stop_signals:
-            log.info("role ended", name=place.role.name, how=how)
+            log.info("role_ended", name=place.role.name, how=how)
             return
         lived_s = time.monotonic() - place.started_at
         place.deaths = 1 if lived_s >= _STEADY_S else place.deaths + 1
         delay_s = restart_delay(place.deaths).total_seconds()
         place.restart_at = time.monotonic() + delay_s
-        log.warning("role died", name=place.role.name, how=how, restart_in_s=delay_s)
+        log.warning("role_died", name=place.role.name, how=how, restart_in_s=delay_s)
 
     def _restart_due(self) -> None:
         for place in self._places:
@@ -249,7 +249,7 @@ class Supervisor:
             is_over = self._stop_signals >= hurry_at or time.monotonic() > deadline
             if is_over and not killed:
                 killed = True
-                log.warning("killing what has not ended", roles=[place.role.name for place in left])
+                log.warning("killing_what_has_not_ended", roles=[place.role.name for place in left])
                 for place in left:
                     signal_group(place.child.pid, signal.SIGKILL)  # type: ignore[union-attr]
             self._turn(_POLL_S)
