@@ -13,6 +13,7 @@ import requests
 
 from tests.running import Up, running_up, start_up
 from tests.waiting import eventually
+from workplatform import embedded
 from workplatform.address import local_url
 from workplatform.errors import AlreadyRunningError
 from workplatform.launch import check_port
@@ -88,6 +89,35 @@ def test_after_kill_9_of_the_supervisor_everything_ends_and_a_new_platform_start
     with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", PORT=up.environ["PORT"]) as second:
         assert job_of(second, job_id)["status"] == "completed"
         eventually(lambda: not [process for process in everyone if process.is_running()])
+
+
+def test_without_redis_it_waits_and_says_for_whom(tmp_path: Path) -> None:
+    up = start_up(tmp_path, QUEUE_TYPE="redis", REDIS_URL="redis://:secret@127.0.0.1:1/0")
+    eventually(lambda: "waiting_for_redis" in up.text)
+    up.process.terminate()
+    assert up.process.wait(60) == 0
+    assert "redis://127.0.0.1:1/0" in up.text
+    assert "secret" not in up.text
+
+
+def test_with_a_redis_of_its_own_no_server_is_started(tmp_path: Path) -> None:
+    with embedded.running(Settings(data_dir=tmp_path / "elsewhere")) as url:
+        with running_up(tmp_path / "here", QUEUE_TYPE="redis", REDIS_URL=url, JOB_PACKAGES="tests.nap_jobs") as up:
+            assert up.run("submit", "nap", "--watch").returncode == 0
+        assert up.process.returncode == 0, up.text
+        assert "server " not in up.text
+        assert not (tmp_path / "here" / "data" / "valkey").exists()
+
+
+def test_data_that_the_server_refuses_end_the_start_with_its_words(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "valkey" / "appendonlydir"
+    folder.mkdir(parents=True)
+    (folder / "appendonly.aof.manifest").write_text("nonsense\n")
+    up = start_up(tmp_path)
+    assert up.process.wait(60) == 1
+    assert "Error: the embedded server does not start" in up.text
+    assert "appendonly.aof.manifest" in up.text
+    assert list((tmp_path / "data" / "run").glob("*.*")) == []
 
 
 def job_of(up: Up, job_id: str) -> dict[str, object]:

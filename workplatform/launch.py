@@ -103,6 +103,9 @@ def _forked(lock: RunLock, settings: Settings, name: str, start: Callable[[], in
 
 
 def _store_is_ready(supervisor: Supervisor, settings: Settings) -> Callable[[], bool]:
+    if settings.queue_type == "redis" and not embedded.is_ready(settings):
+        log.warning("waiting_for_redis", redis_url=embedded.shown_address(settings))
+
     def ready() -> bool:
         if settings.queue_type == "memory" and supervisor.deaths("server") >= _FALSE_STARTS:
             raise StoreUnavailableError("the embedded server does not start; its own words are above")
