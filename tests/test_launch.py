@@ -116,7 +116,7 @@ def test_data_that_the_server_refuses_end_the_start_with_its_words(tmp_path: Pat
     up = start_up(tmp_path)
     assert up.process.wait(60) == 1
     assert "Error: the embedded server does not start" in up.text
-    assert "appendonly.aof.manifest" in up.text
+    assert "Invalid AOF manifest file format" in up.text
     assert list((tmp_path / "data" / "run").glob("*.*")) == []
 
 
