@@ -48,8 +48,16 @@ def serving(command: Sequence[str], port: int, env: Mapping[str, str]) -> Iterat
         _wait(process, port)
         yield process
     finally:
-        process.terminate()
-        process.wait(30)
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask a server to end; flask-sse with many clients does not."""
+    everyone = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    process.terminate()
+    for left in psutil.wait_procs(everyone, timeout=5)[1]:
+        left.kill()
+    process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
