@@ -96,7 +96,14 @@ class ThumbnailResult(Result):
     )
 
 
-@job_type("thumbnail", queue="thumbnail", concurrency=3, priority=1, time_limit=timedelta(minutes=5))
+@job_type(
+    "thumbnail",
+    queue="thumbnail",
+    concurrency=3,
+    priority=1,
+    time_limit=timedelta(minutes=5),
+    preload=("workers._thumbnails",),
+)
 def thumbnail(payload: ThumbnailPayload, job: JobContext) -> ThumbnailResult:
     """Take a picture from a video."""
     source = job.input(payload.video_path)

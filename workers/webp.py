@@ -73,7 +73,7 @@ class WebpResult(Result):
     )
 
 
-@job_type("webp", queue="webp", concurrency=3, priority=1, time_limit=timedelta(minutes=5))
+@job_type("webp", queue="webp", concurrency=3, priority=1, time_limit=timedelta(minutes=5), preload=("workers._webp",))
 def webp(payload: WebpPayload, job: JobContext) -> WebpResult:
     """Convert a picture to WebP."""
     source = job.input(payload.input_path)

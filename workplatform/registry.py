@@ -26,7 +26,7 @@ class JobType:
     """One kind of work: its models, its handler, and how its jobs are run.
 
     `is_local_work` is False for types that only wait for others (the callbacks); those take no slot of
-    MAX_CONCURRENT_JOBS.
+    MAX_CONCURRENT_JOBS. `preload` names modules that the children of `job.isolated` find already imported.
     """
 
     name: str
@@ -36,6 +36,7 @@ class JobType:
     time_limit: timedelta
     retry: RetryPolicy
     is_local_work: bool
+    preload: tuple[str, ...]
     payload_model: type[Payload]
     result_model: type[Result]
     handler: Callable[[Any, JobContext], Result]
@@ -55,6 +56,7 @@ def job_type(  # noqa: PLR0913 - one declaration holds everything about a type
     time_limit: timedelta = timedelta(hours=1),
     retry: RetryPolicy | None = None,
     is_local_work: bool = True,
+    preload: tuple[str, ...] = (),
 ) -> Callable[[Callable[[P, JobContext], R]], Callable[[P, JobContext], R]]:
     """Declare the decorated handler as a job type.
 
@@ -71,6 +73,7 @@ def job_type(  # noqa: PLR0913 - one declaration holds everything about a type
             time_limit=time_limit,
             retry=retry or RetryPolicy(),
             is_local_work=is_local_work,
+            preload=preload,
             payload_model=_model(handler, "payload", Payload),
             result_model=_model(handler, "return", Result),
             handler=handler,
@@ -125,6 +128,11 @@ def discover(packages: Iterable[str]) -> Registry:
             raise RegistryError(f"package {package!r} declares no job type: use @job_type in one of its modules")
         found += in_package
     return Registry(found)
+
+
+def preloads(declared: JobType) -> tuple[str, ...]:
+    """Return the modules that children of a job type should find imported."""
+    return (declared.handler.__module__, *declared.preload)
 
 
 def _modules(package: str) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from workplatform.children import ChildPool
 from workplatform.context import JobContext
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
-from workplatform.registry import JobType
+from workplatform.registry import JobType, preloads
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
@@ -67,7 +67,7 @@ def run_inline(handler: Callable[..., Any], payload: Mapping[str, Any], *, root:
     Raises what the handler raises.
     """
     declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
-    with inline_job(root, preload=(handler.__module__,), time_limit=declared.time_limit) as run:
+    with inline_job(root, preload=preloads(declared), time_limit=declared.time_limit) as run:
         result = declared.handler(declared.payload_model.model_validate(payload), run.job)
     document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return document

@@ -21,7 +21,7 @@ from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
 from workplatform.heart import Chore, Heart
-from workplatform.registry import JobType
+from workplatform.registry import JobType, preloads
 from workplatform.settings import Settings, load
 from workplatform.storage.journal import Journals
 from workplatform.storage.paths import Roots
@@ -46,7 +46,7 @@ class Crew:
         self._queues = queues
         self._journals = Journals(settings.run_dir / "attempts")
         types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
-        self._children = ChildPool(preload=sorted({declared.handler.__module__ for declared in types}))
+        self._children = ChildPool(preload=sorted({module for declared in types for module in preloads(declared)}))
         self._heart = Heart(
             platform.store,
             interval=settings.heartbeat,
