@@ -17,14 +17,14 @@ from workplatform.heart import Heart
 from workplatform.models import Result
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
-from workplatform.registry import JobType
+from workplatform.registry import JobType, Registry
 from workplatform.settings import Settings
 from workplatform.states import Status
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import Beat, Claimant, Grant, NewJob, Settlement
+from workplatform.store.records import Beat, Claimant, Grant, NewJob, Settled, Settlement
 from workplatform.submission import BuildMessage, Submitter
 
 _log = structlog.get_logger()
@@ -41,6 +41,7 @@ class Tools:
     journals: Journals
     roots: Roots
     outbound: Outbound
+    registry: Registry
     submitter: Submitter
     callbacks: Callbacks
     build_message: BuildMessage
@@ -61,11 +62,15 @@ class Attempt:
 
 
 class Executor:
-    """Runs attempts for one worker process; thread-safe."""
+    """Runs attempts for one worker process; thread-safe.
 
-    def __init__(self, tools: Tools, *, worker: str) -> None:
+    `takes_next` False makes every job come through Celery, so that Celery's events tell of each.
+    """
+
+    def __init__(self, tools: Tools, *, worker: str, takes_next: bool) -> None:
         self._tools = tools
         self._worker = worker
+        self.takes_next = takes_next
         self.is_draining = False
         self._node_is_full = False
 
@@ -85,32 +90,40 @@ class Executor:
         return not self._node_is_full
 
     def run(self, job_type: JobType, job_id: str, priority: int) -> None:
-        """Run one attempt of the job that a message named, if it can be claimed."""
+        """Run one attempt of the job that a message named, if it can be claimed, then what its queue holds next.
+
+        Claiming the next job in the step that settles the last one spares a loaded worker the way through Celery's
+        loop, and the time between popping a message and claiming its job.
+        """
         message = self._tools.build_message(job_id, job_type.name, job_type.queue, priority)
         if self.is_draining:
             self._tools.store.repush(job_id, message)
             return
         grant = self._claim(job_type, job_id, message)
-        if grant is None:
-            return
-        attempt = self._open(job_type, grant, message)
+        while grant is not None:
+            grant = self._run_granted(grant)
+
+    def _run_granted(self, grant: Grant) -> Grant | None:
+        attempt = self._open(self._tools.registry[grant.type], grant)
         try:
-            self._settle(attempt, self._perform(attempt))
+            return self._settle(attempt, self._perform(attempt))
         finally:
             self._close(attempt)
 
     def _claim(self, job_type: JobType, job_id: str, message: bytes) -> Grant | None:
-        settings = self._tools.settings
-        slots = settings.max_concurrent_jobs if job_type.is_local_work else 0
-        claimant = Claimant(self._worker, settings.node_name, slots, settings.lease)
-        answer = self._tools.store.claim(job_id, claimant, claim=uuid.uuid4().hex, message=message)
+        answer = self._tools.store.claim(job_id, self._claimant(job_type), claim=uuid.uuid4().hex, message=message)
         if isinstance(answer, Grant):
             return answer
         self._node_is_full = self._node_is_full or answer.is_no_slot
         _log.debug("claim_refused", job_id=job_id, reason=answer.reason)
         return None
 
-    def _open(self, job_type: JobType, grant: Grant, message: bytes) -> Attempt:
+    def _claimant(self, job_type: JobType) -> Claimant:
+        settings = self._tools.settings
+        slots = settings.max_concurrent_jobs if job_type.is_local_work else 0
+        return Claimant(self._worker, settings.node_name, slots, settings.lease)
+
+    def _open(self, job_type: JobType, grant: Grant) -> Attempt:
         tools = self._tools
         pulse = Pulse(grant.id, grant.fence, time_limit=job_type.time_limit, on_change=tools.heart.changed)
         tools.heart.add(pulse)
@@ -118,6 +131,7 @@ class Executor:
         files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work")
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
+        message = tools.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
         return Attempt(grant, job_type, message, pulse, files, log)
 
     def _perform(self, attempt: Attempt) -> Next | None:
@@ -172,19 +186,25 @@ class Executor:
         policy = self._tools.submitter.policy(attempt.job_type.name, attempt.grant.spec)
         return after_failure(error, retries=attempt.grant.retries, policy=policy)
 
-    def _settle(self, attempt: Attempt, following: Next | None) -> None:
+    def _settle(self, attempt: Attempt, following: Next | None) -> Grant | None:
+        """Tell the store how the attempt ended; returns the queue's next job, if there is one for us."""
+        grant, store = attempt.grant, self._tools.store
         lines = attempt.pulse.end()
         duration_ms = round(attempt.pulse.elapsed.total_seconds() * 1000)
-        is_settled = following is not None and self._tools.store.settle(
-            attempt.grant.id, attempt.grant.fence, self._settlement(attempt, following, lines, duration_ms)
-        )
-        if following is None or not is_settled:
+        settled = Settled(is_accepted=False)
+        if following is not None:
+            settlement = self._settlement(attempt, following, lines, duration_ms)
+            then = self._claimant(attempt.job_type) if self.takes_next and not self.is_draining else None
+            settled = store.settle(grant.id, grant.fence, settlement, then=then, claim=uuid.uuid4().hex)
+        if settled.is_accepted and following is not None:
+            self._tell_ending(attempt, following, duration_ms)
+        else:
             # The log still gets its last lines: a cancelled job's are worth reading.
-            self._tools.store.beat(
-                self._tools.settings.lease, [Beat(attempt.grant.id, attempt.grant.fence, lines=lines)]
-            )
+            store.beat(self._tools.settings.lease, [Beat(grant.id, grant.fence, lines=lines)])
             attempt.log.info("job_taken_away", duration_ms=duration_ms)
-            return
+        return settled.next_grant
+
+    def _tell_ending(self, attempt: Attempt, following: Next, duration_ms: int) -> None:
         facts = {"stages_ms": attempt.pulse.stages_ms} if attempt.pulse.stages_ms else {}
         if following.error:
             facts |= {"error": following.error["message"], "code": following.error["code"]}

@@ -84,7 +84,7 @@ class Scheduler:
             wakeup=self._submitter.wakeup(record),
             callback=callback,
         )
-        if self._store.settle(job_id, record.fence, settlement, only_if_lapsed=True):
+        if self._store.reap(job_id, record.fence, settlement):
             _log.warning("worker_lost", job_id=job_id, worker=record.worker, status=following.status.value)
 
     def _find_lost(self) -> None:

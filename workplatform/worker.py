@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 class Crew:
     """What a worker process needs besides Celery: built when Celery starts the process, closed when it stops."""
 
-    def __init__(self, platform: Platform, *, worker: str, queues: list[str]) -> None:
+    def __init__(self, platform: Platform, *, worker: str, queues: list[str], sends_events: bool) -> None:
         settings = platform.settings
         self._platform = platform
         self._worker = worker
@@ -53,7 +53,7 @@ class Crew:
             lease=settings.lease,
             chores=(Chore(_ANNOUNCED_EVERY_S, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
         )
-        self.executor = Executor(self._tools(), worker=worker)
+        self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
 
     def start(self) -> None:
         """Begin to beat."""
@@ -90,6 +90,7 @@ class Crew:
             journals=self._journals,
             roots=roots_of(platform.settings),
             outbound=platform.outbound,
+            registry=platform.registry,
             submitter=platform.submitter,
             callbacks=platform.callbacks,
             build_message=Wakeups().build,
@@ -150,7 +151,8 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
         platform = build(settings)
         queues = _names(options.get("queues"))
         types = _served_types(platform, queues)
-        _crew = Crew(platform, worker=sender, queues=queues)
+        sends_events = bool(options.get("task_events") or conf.worker_send_task_events)
+        _crew = Crew(platform, worker=sender, queues=queues, sends_events=sends_events)
     except PlatformError as error:
         raise SystemExit(error.message) from error
     if not options.get("concurrency"):

@@ -64,7 +64,7 @@ def test_an_unknown_job_is_an_error_everywhere(store: JobStore) -> None:
         with pytest.raises(JobNotFoundError):
             call()
     assert store.claim("job_x", a_claimant(), claim="a", message=b"") == Refusal("unknown")
-    assert not store.settle("job_x", 1, completed())
+    assert not store.settle("job_x", 1, completed()).is_accepted
     assert not store.promote("job_x", b"{}")
     assert not store.repush("job_x", b"{}")
 
@@ -80,7 +80,7 @@ def test_a_claim_gives_an_attempt_with_a_rising_fence(store: JobStore) -> None:
     job = created(store, a_job())
     first = claim(store, job)
     assert (first.fence, first.attempts, first.retries) == (1, 1, 0)
-    assert store.settle(job.id, 1, given_back(job.id))
+    assert store.settle(job.id, 1, given_back(job.id)).is_accepted
     second = claim(store, job, word="other")
     assert (second.fence, second.attempts) == (2, 1), "giving a job back costs no attempt, yet a fence"
 
@@ -97,10 +97,10 @@ def test_the_same_claim_asked_twice_gets_the_same_grant(store: JobStore) -> None
 def test_a_final_job_is_never_claimed_or_settled_again(store: JobStore, ending: type) -> None:
     job = created(store, a_job())
     claim(store, job)
-    assert store.settle(job.id, 1, ending())
+    assert store.settle(job.id, 1, ending()).is_accepted
     status = store.get(job.id).status
     assert store.claim(job.id, a_claimant(), claim="late", message=b"") == Refusal(status)
-    assert not store.settle(job.id, 1, completed())
+    assert not store.settle(job.id, 1, completed()).is_accepted
     assert store.get(job.id).status is status
 
 
@@ -108,10 +108,10 @@ def test_an_old_fence_cannot_settle_or_renew(store: JobStore) -> None:
     job = created(store, a_job())
     claim(store, job, a_claimant(lease=GONE))
     eventually(lambda: store.due(10)[1] == [job.id])
-    assert store.settle(job.id, 1, given_back(job.id), only_if_lapsed=True)
+    assert store.reap(job.id, 1, given_back(job.id))
     claim(store, job, word="successor")
     assert store.beat(LEASE, [Beat(job.id, 1)]) == ["lost"]
-    assert not store.settle(job.id, 1, completed())
+    assert not store.settle(job.id, 1, completed()).is_accepted
     assert store.get(job.id).status is Status.RUNNING
 
 
@@ -120,7 +120,7 @@ def test_a_lease_that_is_renewed_in_time_is_not_taken_away(store: JobStore) -> N
     claim(store, job, a_claimant(lease=GONE))
     eventually(lambda: store.due(10)[1] == [job.id])
     assert store.beat(LEASE, [Beat(job.id, 1)]) == ["ok"]
-    assert not store.settle(job.id, 1, given_back(job.id), only_if_lapsed=True)
+    assert not store.reap(job.id, 1, given_back(job.id))
     assert store.due(10) == ([], [])
 
 
@@ -139,7 +139,7 @@ def test_a_failed_attempt_backs_off_and_is_promoted_when_due(store: JobStore) ->
     job = created(store, a_job())
     claim(store, job)
     assert pop(store) == job.id
-    assert store.settle(job.id, 1, backing_off())
+    assert store.settle(job.id, 1, backing_off()).is_accepted
     record = store.get(job.id)
     assert (record.status, record.reason, record.retries) == (Status.SCHEDULED, "backoff", 1)
     assert record.error is not None and record.error["message"] == "no"
@@ -159,7 +159,7 @@ def test_cancelling_works_in_every_state_that_is_not_final(store: JobStore) -> N
         assert store.cancel(job.id, message="stop", callback=None) == (False, "cancelled")
     assert counts(store) == {Status.CANCELLED: 3}
     assert store.beat(LEASE, [Beat(running.id, 1)]) == ["cancelled"]
-    assert not store.settle(running.id, 1, completed())
+    assert not store.settle(running.id, 1, completed()).is_accepted
     assert store.claim(queued.id, a_claimant(), claim="a", message=b"") == Refusal("cancelled")
 
 
@@ -180,10 +180,10 @@ def test_only_failed_and_cancelled_jobs_can_be_retried(store: JobStore) -> None:
 def test_an_ending_and_its_callback_are_one_step(store: JobStore) -> None:
     job, callback = created(store, a_job()), a_job(job_type="http", queue="http")
     claim(store, job)
-    assert not store.settle(job.id, 99, completed(callback=callback))
+    assert not store.settle(job.id, 99, completed(callback=callback)).is_accepted
     with pytest.raises(JobNotFoundError):
         store.get(callback.id)
-    assert store.settle(job.id, 1, completed(callback=callback))
+    assert store.settle(job.id, 1, completed(callback=callback)).is_accepted
     assert store.get(callback.id).status is Status.QUEUED
     assert pop(store, "http") == callback.id
 

@@ -19,6 +19,7 @@ from workplatform.store.records import (
     Page,
     Record,
     Refusal,
+    Settled,
     Settlement,
     Verdict,
     moment,
@@ -78,13 +79,11 @@ class JobStore:
 
         `message` goes back to its list if the node has no free slot.
         """
-        who = (claimant.worker, claimant.node, claimant.slots, _ms(claimant.lease))
-        answer = self._scripts.persist("claim", job_id, *who, claim, message, patience_s=_CLAIM_PATIENCE_S)
+        words = _claimant_words(claimant, claim)
+        answer = self._scripts.persist("claim", job_id, *words, message, patience_s=_CLAIM_PATIENCE_S)
         match answer:
-            case [b"granted", job_type, fence, attempts, retries, spec, waited]:
-                return Grant(
-                    job_id, job_type.decode(), int(fence), int(attempts), int(retries), orjson.loads(spec), int(waited)
-                )
+            case [b"granted", *grant]:
+                return _grant(grant)
             case [b"gone", status]:
                 return Refusal(status.decode())
         return Refusal("no_slot")
@@ -101,27 +100,27 @@ class JobStore:
             words += (len(beat.lines), *beat.lines)
         return [verdict.decode() for verdict in self._scripts("beat", *words)]
 
-    def settle(self, job_id: str, fence: int, settlement: Settlement, *, only_if_lapsed: bool = False) -> bool:
-        """End an attempt; False if the job is not this attempt's any more (nothing is changed then)."""
-        words: list[Word] = [
-            job_id,
-            fence,
-            "lapsed" if only_if_lapsed else "owner",
-            settlement.status,
-            settlement.event,
-            settlement.result,
-            settlement.error,
-            settlement.message,
-            settlement.delay_ms,
-            settlement.reason,
-            settlement.wakeup,
-            settlement.costs,
-            len(settlement.lines),
-            *settlement.lines,
-        ]
+    def settle(
+        self, job_id: str, fence: int, settlement: Settlement, *, then: Claimant | None = None, claim: str = ""
+    ) -> Settled:
+        """End an attempt, and claim the queue's next job for `then` (with the word `claim`) in the same step.
+
+        Not accepted, and nothing changed, if the job is not this attempt's any more.
+        """
+        words = [*_settlement_words(job_id, fence, settlement, "owner")]
+        words += (5, *_claimant_words(then, claim)) if then else (0,)
         if settlement.callback:
             words += settlement.callback.words()
-        return bool(self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S) == b"ok")
+        answer = self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S)
+        grant = answer[1] if len(answer) > 1 else None
+        return Settled(answer[0] == b"ok", _grant(grant[1:]) if grant else None)
+
+    def reap(self, job_id: str, fence: int, settlement: Settlement) -> bool:
+        """End an attempt whose lease has run out; False if somebody else did, or it was renewed."""
+        words = [*_settlement_words(job_id, fence, settlement, "lapsed"), 0]
+        if settlement.callback:
+            words += settlement.callback.words()
+        return bool(self._scripts("settle", *words)[0] == b"ok")
 
     def cancel(self, job_id: str, *, message: str, callback: NewJob | None) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
@@ -179,6 +178,44 @@ class JobStore:
     def ping(self) -> None:
         """Raise StoreUnavailableError if Redis does not answer."""
         self._connector.read(lambda client: client.ping())
+
+
+def _claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:
+    return (claimant.worker, claimant.node, claimant.slots, _ms(claimant.lease), claim)
+
+
+def _settlement_words(job_id: str, fence: int, settlement: Settlement, guard: str) -> tuple[Word, ...]:
+    """Return what settle.lua reads up to the log lines."""
+    return (
+        job_id,
+        fence,
+        guard,
+        settlement.status,
+        settlement.event,
+        settlement.result,
+        settlement.error,
+        settlement.message,
+        settlement.delay_ms,
+        settlement.reason,
+        settlement.wakeup,
+        settlement.costs,
+        len(settlement.lines),
+        *settlement.lines,
+    )
+
+
+def _grant(words: Sequence[Any]) -> Grant:
+    job_id, job_type, priority, fence, attempts, retries, spec, waited = words
+    return Grant(
+        id=job_id.decode(),
+        type=job_type.decode(),
+        priority=int(priority),
+        fence=int(fence),
+        attempts=int(attempts),
+        retries=int(retries),
+        spec=orjson.loads(spec),
+        waited_ms=int(waited),
+    )
 
 
 def _ms(duration: timedelta) -> int:

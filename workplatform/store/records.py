@@ -80,11 +80,20 @@ class Grant:
 
     id: str
     type: str
+    priority: int
     fence: int
     attempts: int
     retries: int
     spec: Mapping[str, Any]
     waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether an attempt's ending was accepted, and the queue's next job if one was asked for and had."""
+
+    is_accepted: bool
+    next_grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)

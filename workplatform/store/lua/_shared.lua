@@ -91,9 +91,72 @@ local function create(args, first)
   return now
 end
 
--- Takes a running job from its worker: lease, slot and owner.
+-- Takes a running job from its worker: lease and slot. Who it was stays in the record, for people.
 local function unclaim(id, node)
   redis.call('ZREM', P .. 'leases', id)
   redis.call('SREM', P .. 'slots:' .. (node or ''), id)
-  redis.call('HDEL', job_key(id), 'worker', 'node', 'claim')
+end
+
+-- Whether a queue may have one more of the node's slots. A queue that was refused before us has the first right to the
+-- next free one, else a busy queue could starve it; a refused queue gets its place in that line here.
+local function takes_slot(queue, node, slots, now)
+  local free = slots - redis.call('SCARD', P .. 'slots:' .. node)
+  local line = P .. 'slot-queue:' .. node
+  if free > 0 and redis.call('ZCARD', line) == 0 then return true end
+  redis.call('ZREMRANGEBYSCORE', line, '-inf', now - 5000)
+  local asked = redis.call('ZSCORE', line, queue) or now
+  if free - redis.call('ZCOUNT', line, '-inf', '(' .. asked) <= 0 then
+    redis.call('ZADD', line, 'NX', now, queue)
+    return false
+  end
+  redis.call('ZREM', line, queue)
+  return true
+end
+
+-- Gives a queued job to a claimant {worker, node, slots (0 = takes none), lease in ms, claim}; see claim.lua.
+-- `message` goes back to the front of its list if there is no slot.
+local function claim_job(id, claimant, message)
+  local key = job_key(id)
+  local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error')
+  local status, type, queue, priority = record[1], record[2], record[3], record[4]
+  local worker, node, slots, lease, claim = unpack(claimant)
+  local now = now_ms()
+  if status == 'running' and record[5] == claim then
+    return {'granted', id, type, priority, record[6], record[7], record[8] or '0', record[9], now - record[10]}
+  end
+  if status ~= 'queued' then return {'gone', status or 'unknown'} end
+  if slots > 0 then
+    if not takes_slot(queue, node, slots, now) then
+      redis.call('HSET', key, 'reason', 'slot')
+      redis.call('RPUSH', list_key(queue, priority), message)
+      return {'no_slot'}
+    end
+    redis.call('SADD', P .. 'slots:' .. node, id)
+  end
+
+  local fence, attempts = (record[6] or 0) + 1, (record[7] or 0) + 1
+  redis.call('ZREM', queued_key(queue, priority), id)
+  redis.call('ZADD', P .. 'leases', now + lease, id)
+  if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end
+  redis.call('HSET', key, 'status', 'running', 'worker', worker, 'node', node, 'claim', claim, 'startedAt', now,
+    'progress', 0, 'fence', fence, 'attempts', attempts)
+  move(id, type, 'queued', 'running')
+  emit('job:started', id, type, 'running', {'attempt', attempts, 'progress', 0})
+  return {'granted', id, type, priority, fence, attempts, record[8] or '0', record[9], now - record[10]}
+end
+
+-- Pops a queue's messages, the most urgent first, until one can be claimed; false if there is none or no slot.
+-- A worker that ends a job takes its next one like this, in the same round trip.
+local function claim_next(queue, claimant)
+  for priority = 0, 4 do
+    for _ = 1, 20 do
+      local message = redis.call('RPOP', list_key(queue, priority))
+      if not message then break end
+      local answer = claim_job(cjson.decode(message).headers.id, claimant, message)
+      if answer[1] == 'granted' then return answer end
+      if answer[1] == 'no_slot' then return false end
+    end
+  end
+  return false
 end

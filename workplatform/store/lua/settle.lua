@@ -2,40 +2,60 @@
 -- ARGV: id, fence, guard ('owner': this attempt's worker says so; 'lapsed': only if the lease has run out),
 --       next status, event, result (JSON or ''), error (JSON or ''), message for people, delay in ms, reason,
 --       Celery message (for queued), costs ('attempt', 'retry' or 'nothing': 'retry' uses up one of the retries,
---       'nothing' gives the attempt back), number of log lines, the lines, then a callback job as for create().
--- Returns 'ok', or 'lost' if the job is not this attempt's any more: then nothing is changed.
+--       'nothing' gives the attempt back), number of log lines, the lines, number of words about the next claim (0, or
+--       5: worker, node, slots, lease in ms, claim; then the queue's next job is claimed too), those words, then a
+--       callback job as for create().
+-- Returns {'ok'}, {'ok', grant as in claim.lua}, or {'lost'} if the job is not this attempt's any more: then nothing
+-- is changed. A call repeated after a lost answer gets {'lost', the same grant}.
 local id, fence, guard, next_status, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local result, failure, text, delay, reason = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10]
 local message, costs, count = ARGV[11], ARGV[12], tonumber(ARGV[13])
+local words = tonumber(ARGV[14 + count])
 local key = job_key(id)
-local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage')
+local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
+  'retries', 'attempts', 'next')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
-if record[1] ~= 'running' or record[2] ~= fence then return 'lost' end
-if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return 'lost' end
+local at = 15 + count
+local claimant = words > 0 and {ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]}
+
+if record[1] ~= 'running' or record[2] ~= fence then
+  local next_id = claimant and record[2] == fence and record[11]
+  if next_id and redis.call('HGET', job_key(next_id), 'claim') == claimant[5] then
+    return {'lost', claim_job(next_id, claimant, '')}
+  end
+  return {'lost'}
+end
+if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return {'lost'} end
 
 unclaim(id, record[6])
 append_logs(id, {unpack(ARGV, 14, 13 + count)})
-if costs == 'retry' then redis.call('HINCRBY', key, 'retries', 1) end
-if costs == 'nothing' then redis.call('HINCRBY', key, 'attempts', -1) end
 move(id, type, 'running', next_status)
 
 local progress = next_status == 'completed' and '100' or record[7]
-redis.call('HSET', key, 'status', next_status, 'progress', progress, 'message', text)
-if result ~= '' then redis.call('HSET', key, 'result', result) end
-if failure ~= '' then redis.call('HSET', key, 'error', failure) end
-
+local fields = {'status', next_status, 'progress', progress, 'message', text}
+local function set(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+if costs == 'retry' then set('retries', (record[9] or 0) + 1) end
+if costs == 'nothing' then set('attempts', record[10] - 1) end
+if result ~= '' then set('result', result) end
+if failure ~= '' then set('error', failure) end
 if FINAL[next_status] then
-  redis.call('HSET', key, 'finishedAt', now)
+  set('finishedAt', now)
   redis.call('ZADD', P .. 'finished', now, id)
 elseif next_status == 'scheduled' then
-  redis.call('HSET', key, 'reason', reason, 'dueAt', now + delay)
+  set('reason', reason)
+  set('dueAt', now + delay)
   redis.call('ZADD', P .. 'scheduled', now + delay, id)
-else
-  push(id, queue, priority, message, true)
 end
+local grant = claimant and claim_next(queue, claimant)
+if grant then set('next', grant[2]) end
+redis.call('HSET', key, unpack(fields))
+if next_status == 'queued' then push(id, queue, priority, message, true) end
 emit(event, id, type, next_status, {'progress', progress, 'stage', record[8] or '', 'message', text,
   'result', result, 'error', failure})
-if #ARGV > 13 + count then create(ARGV, 14 + count) end
-return 'ok'
+if #ARGV >= at + words then create(ARGV, at + words) end
+return {'ok', grant}
