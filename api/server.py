@@ -32,6 +32,9 @@ class ServerLog(Logger):
         self.error_log.setLevel("WARNING")
         self.error_log.propagate = True
 
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Log no access: event streams are asked for with the key in the query."""
+
 
 class Server(BaseApplication):
     """gunicorn, embedded."""
