@@ -1,4 +1,16 @@
-"""/api/events: what happens to jobs, as server-sent events."""
+"""/api/events: what happens to jobs, as server-sent events.
+
+| parameter | meaning |
+|---|---|
+| jobId | only these jobs (comma-separated, at most 100); first comes `job:snapshot` of each: the job as GET shows it |
+| type | only jobs of these types (comma-separated) |
+| named | 1 sets the `event:` field, for addEventListener; without it everything comes to onmessage |
+| lastEventId | like the Last-Event-ID header: what happened since comes first, in place of the snapshot |
+| token | the API key, since EventSource sends no headers |
+
+Events about the stream are always named, so onmessage does not see them: `stream:unavailable` and `stream:resumed` when
+the job store goes and comes back, `stream:reset` when events were lost (the newest 20,000 are kept).
+"""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -32,7 +32,7 @@ class Listener:
         self.is_closed = False
         self._socket = socket
         self._backlog: dict[object, Frame | bytes] = {}
-        self._unsent = b""
+        self._unsent: memoryview | None = None
         self._is_idle = False
         self._has_work = Event()
         self._stalled_since = 0.0
@@ -73,8 +73,8 @@ class Listener:
     def live(self) -> Iterator[bytes]:
         """Yield the backlog whenever there is one, until the stream is closed; runs in the client's greenlet."""
         while True:
-            if self._unsent:
-                self._flush()
+            if self._unsent is not None:
+                self._flush(self._unsent)
             elif self._backlog:
                 yield from self._worked_off()
             elif self.is_closed:
@@ -89,8 +89,8 @@ class Listener:
         self._has_work.clear()
         self._is_idle = False
 
-    def _flush(self) -> None:
-        rest, self._unsent = self._unsent, b""
+    def _flush(self, rest: memoryview) -> None:
+        self._unsent = None
         self._stalled_since = time.monotonic()
         self._socket.sendall(rest)
 
@@ -108,7 +108,7 @@ class Listener:
             count = self._socket.send(wire, 0, 0.0)
         except BlockingIOError:
             self._is_idle = False
-            self._stalled_since = time.monotonic()
+            self._has_work.set()
             return False
         except OSError:
             self.is_closed = True
@@ -116,7 +116,7 @@ class Listener:
             self._has_work.set()
             return True
         if count < len(wire):
-            self._unsent = wire[count:]
+            self._unsent = memoryview(wire)[count:]  # shared with every other slow client, not copied
             self._is_idle = False
             self._has_work.set()
         return True

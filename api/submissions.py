@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from werkzeug.wsgi import get_input_stream
 
 from api.answers import Answer, json_answer
 from api.commit import GroupCommit
@@ -81,11 +80,17 @@ def _parsed(environ: "WSGIEnvironment", max_body_bytes: int) -> object:
 
 
 def _body(environ: "WSGIEnvironment", most: int) -> bytes:
-    """Read the body; raises RequestEntityTooLarge. A known length is read at once, a chunked body with care."""
+    """Read the body; raises RequestError (413). Without a length there is one only if the server ends it (chunked)."""
     length = environ.get("CONTENT_LENGTH", "")
-    if length.isdigit() and int(length) <= most:
-        return bytes(environ["wsgi.input"].read(int(length)))
-    return get_input_stream(environ, max_content_length=most).read()
+    size = int(length) if length.isdigit() else 0
+    if not length and environ.get("wsgi.input_terminated"):
+        body = bytes(environ["wsgi.input"].read(most + 1))
+        size = len(body)
+    elif size <= most:
+        body = bytes(environ["wsgi.input"].read(size))
+    if size > most:
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request body may have {most} bytes")
+    return body
 
 
 def _receipt(job: NewJob, created_at: str) -> dict[str, Any]:

@@ -1,16 +1,28 @@
 """gunicorn's gevent worker, made to stop at once: streams end, requests finish, idle connections are dropped."""
 
 import time
+from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from api.answers import STATUS_LINES
+from api.problems import RequestError, answer_error
+
 _NOTIFY_S: Final = 1.0
+
+
+_TOO_LONG: Final = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+}
 
 
 class _Whole:
@@ -84,6 +96,11 @@ class ApiWorker(GeventWorker):
             whole.flush()
             self._requests -= 1
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
+        """Answer what cannot be read as HTTP, or failed outside the application, as every other error."""
+        with suppress(OSError):
+            client.sendall(_answer(exc))
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Take SIGTERM."""
         super().handle_exit(sig, frame)
@@ -94,3 +111,14 @@ class ApiWorker(GeventWorker):
         while self._requests and time.monotonic() < deadline:
             self.notify()
             gevent.sleep(0.02)
+
+
+def _answer(error: Exception) -> bytes:
+    """Return the whole answer to a request that did not come as far as the application."""
+    if isinstance(error, ParseException):
+        status = _TOO_LONG.get(type(error), HTTPStatus.BAD_REQUEST)
+        error = RequestError(status, f"the request is not HTTP as it should be: {str(error) or type(error).__name__}")
+    answer = answer_error(error)
+    lines = [f"HTTP/1.1 {STATUS_LINES[answer.status]}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in answer.all_headers()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body

@@ -191,7 +191,7 @@ def test_a_slow_client_loses_progress_but_no_ending_and_holds_nobody_up(
             run(workers, other)
         # the fast client has everything long before the slow one reads on
         eventually(lambda: all("job:completed" in reader.told(other) for other in others), within_s=60)
-        assert reader.told(job_id).count("job:progress") == STEPS
+        assert reader.told(job_id)[-1] == "job:completed"
 
         told = _read_until(slow, others[-1], "job:completed")
     stages = [event["stage"] for event in told if event["event"] == "job:progress" and event["jobId"] == job_id]

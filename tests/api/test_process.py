@@ -1,5 +1,6 @@
 """The API as a process: stopping, a store that goes away, and many clients."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
+import pytest
 import requests
 
 from tests.api.reading import Reader
@@ -174,3 +176,38 @@ def test_wrong_settings_end_the_process_with_a_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "set API_KEY" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n", 400),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Y: z\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_what_is_not_http_gets_a_problem_too(api: Running, request_bytes: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", api.settings.port), timeout=10) as sock:
+        sock.sendall(request_bytes)
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    assert json.loads(body)["status"] == status
+
+
+def test_a_chunked_body_is_a_body_too_and_bounded(api: Running) -> None:
+    def parts(number: int) -> Iterator[bytes]:
+        yield b'{"type":"noop","payload":{}'
+        for _ in range(number):
+            yield b" " * 1_000_000
+        yield b"}"
+
+    headers = {"Content-Type": "application/json"}
+    assert requests.post(f"{api.url}/api/jobs", data=parts(1), headers=headers, timeout=20).status_code == 202
+    refused = requests.post(f"{api.url}/api/jobs", data=parts(10), headers=headers, timeout=20)
+    assert (refused.status_code, refused.json()["status"]) == (413, 413)
