@@ -1,7 +1,9 @@
 """The executor: one attempt as named steps, from the claim to the settled job."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,7 +26,7 @@ from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import Beat, Claimant, Grant, NewJob, Settled, Settlement
+from workplatform.store.records import Beat, Claimant, Grant, NewJob, Refusal, Settled, Settlement
 from workplatform.submission import BuildMessage, Submitter
 
 _log = structlog.get_logger()
@@ -89,17 +91,29 @@ class Executor:
             self._node_is_full = not has_room
         return not self._node_is_full
 
-    def run(self, job_type: JobType, job_id: str, priority: int) -> None:
-        """Run one attempt of the job that a message named, if it can be claimed, then what its queue holds next.
+    def begin(self, job_type: JobType, job_id: str, priority: int) -> Callable[[], None]:
+        """Ask for the job that a message named; the function returned runs it, and then what its queue holds next.
 
-        Claiming the next job in the step that settles the last one spares a loaded worker the way through Celery's
-        loop, and the time between popping a message and claiming its job.
+        The claim is on its way while the thread that is to run the job still wakes up. Claiming the next job in the
+        step that settles the last one spares a loaded worker the way through Celery's loop.
         """
         message = self._tools.build_message(job_id, job_type.name, job_type.queue, priority)
         if self.is_draining:
-            self._tools.store.repush(job_id, message)
+            return partial(self._give_back, job_id, message)
+        claim = uuid.uuid4().hex
+        answer = self._tools.store.begin_claim(job_id, self._claimant(job_type), claim=claim, message=message)
+        return partial(self._run, job_id, answer)
+
+    def _give_back(self, job_id: str, message: bytes) -> None:
+        self._tools.store.repush(job_id, message)
+
+    def _run(self, job_id: str, answer: Callable[[], Grant | Refusal]) -> None:
+        claimed = answer()
+        if isinstance(claimed, Refusal):
+            self._node_is_full = self._node_is_full or claimed.is_no_slot
+            _log.debug("claim_refused", job_id=job_id, reason=claimed.reason)
             return
-        grant = self._claim(job_type, job_id, message)
+        grant: Grant | None = claimed
         while grant is not None:
             grant = self._run_granted(grant)
 
@@ -109,14 +123,6 @@ class Executor:
             return self._settle(attempt, self._perform(attempt))
         finally:
             self._close(attempt)
-
-    def _claim(self, job_type: JobType, job_id: str, message: bytes) -> Grant | None:
-        answer = self._tools.store.claim(job_id, self._claimant(job_type), claim=uuid.uuid4().hex, message=message)
-        if isinstance(answer, Grant):
-            return answer
-        self._node_is_full = self._node_is_full or answer.is_no_slot
-        _log.debug("claim_refused", job_id=job_id, reason=answer.reason)
-        return None
 
     def _claimant(self, job_type: JobType) -> Claimant:
         settings = self._tools.settings

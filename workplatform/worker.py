@@ -10,13 +10,14 @@ import threading
 import warnings
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import psutil
 import structlog
 
 from workplatform.bootstrap import Platform, build
-from workplatform.celery_app import Consumer, Wakeups, app, signals
+from workplatform.celery_app import Consumer, Wakeups, add_task, app, signals
 from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
@@ -159,7 +160,7 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
         conf.worker_concurrency = sum(_concurrency(settings, queue, types) for queue in queues)
     executor = _crew.executor
     for declared in types:
-        _make_task(executor, declared)
+        add_task(declared.name, partial(executor.begin, declared))
     Consumer.has_room = staticmethod(lambda: executor.has_room(queues[0]))
     _crew.start()
 
@@ -175,14 +176,6 @@ def _served_types(platform: Platform, queues: list[str]) -> list[JobType]:
         names = ", ".join(unknown) or "without a name"
         raise SettingsError(f"no job type uses queue {names}; there are {', '.join(sorted(known))}")
     return [declared for queue in queues for declared in known[queue]]
-
-
-def _make_task(executor: Executor, declared: JobType) -> None:
-    """Register the Celery task of a job type: its message names a job, the executor runs it."""
-
-    @app.task(name=declared.name, bind=True)  # type: ignore[untyped-decorator]
-    def task(self: Any) -> None:
-        executor.run(declared, self.request.id, self.request.delivery_info["priority"])
 
 
 def _drain(**_: Any) -> None:

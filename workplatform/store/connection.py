@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Any, Final
 
@@ -97,8 +98,22 @@ class Scripts:
         except redis.exceptions.NoScriptError:
             return self._ask(("EVAL", self._sources[name], 0, *words))
 
+    def begin(self, name: str, *words: Word) -> Callable[[], Any]:
+        """Send a script's call without waiting; the function returned waits for the answer, once, in any thread.
+
+        That function raises StoreUnavailableError, or NoScriptError where the server does not know the script yet.
+        """
+        try:
+            command: tuple[Any, ...] = ("EVALSHA", self._digests[name], 0, *words)
+            connection = self._send([hiredis.pack_command(command)])
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+        return partial(self._receive, connection)
+
     def _ask(self, command: tuple[Any, ...]) -> Any:
-        connection = self._send([hiredis.pack_command(command)])
+        return self._receive(self._send([hiredis.pack_command(command)]))
+
+    def _receive(self, connection: AbstractConnection) -> Any:
         try:
             answer = connection.read_response()
         except redis.exceptions.ResponseError:

@@ -1,12 +1,14 @@
 """The job store: each method is one Lua transition, or one read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import orjson
+import redis
 
-from workplatform.errors import JobNotFoundError
+from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
@@ -79,14 +81,25 @@ class JobStore:
 
         `message` goes back to its list if the node has no free slot.
         """
-        words = _claimant_words(claimant, claim)
-        answer = self._scripts.persist("claim", job_id, *words, message, patience_s=_CLAIM_PATIENCE_S)
-        match answer:
-            case [b"granted", *grant]:
-                return _grant(grant)
-            case [b"gone", status]:
-                return Refusal(status.decode())
-        return Refusal("no_slot")
+        words = (job_id, *_claimant_words(claimant, claim), message)
+        return _claimed(self._scripts.persist("claim", *words, patience_s=_CLAIM_PATIENCE_S))
+
+    def begin_claim(
+        self, job_id: str, claimant: Claimant, *, claim: str, message: bytes
+    ) -> Callable[[], Grant | Refusal]:
+        """Send a claim without waiting; the function returned, called once, gives its answer as claim() would."""
+
+        def answer() -> Grant | Refusal:
+            try:
+                return _claimed(receive())
+            except (redis.RedisError, OSError):
+                return self.claim(job_id, claimant, claim=claim, message=message)
+
+        try:
+            receive = self._scripts.begin("claim", job_id, *_claimant_words(claimant, claim), message)
+        except StoreUnavailableError:
+            return partial(self.claim, job_id, claimant, claim=claim, message=message)
+        return answer
 
     def has_room(self, node: str, queue: str, slots: int) -> bool:
         """Whether a queue that was refused a slot should claim again."""
@@ -202,6 +215,15 @@ def _settlement_words(job_id: str, fence: int, settlement: Settlement, guard: st
         len(settlement.lines),
         *settlement.lines,
     )
+
+
+def _claimed(answer: Any) -> Grant | Refusal:
+    match answer:
+        case [b"granted", *grant]:
+            return _grant(grant)
+        case [b"gone", status]:
+            return Refusal(status.decode())
+    return Refusal("no_slot")
 
 
 def _grant(words: Sequence[Any]) -> Grant:
