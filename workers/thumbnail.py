@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from workers._moments import parse_moment
+from workers._names import extension
 from workplatform.context import JobContext
 from workplatform.models import Payload, Result
 from workplatform.registry import job_type
@@ -60,7 +61,7 @@ class ThumbnailPayload(Payload):
     @property
     def format(self) -> Literal["webp", "jpg", "png", "avif"]:
         """The picture format that the output's extension names."""
-        return _FORMATS[Path(self.output_path).suffix.lower()]
+        return _FORMATS[extension(self.output_path)]
 
     @field_validator("timestamp", mode="before")
     @classmethod
@@ -77,7 +78,7 @@ class ThumbnailPayload(Payload):
     @field_validator("output_path")
     @classmethod
     def _check_extension(cls, value: str) -> str:
-        if Path(value).suffix.lower() not in _FORMATS:
+        if extension(value) not in _FORMATS:
             raise ValueError(f"{value!r} must end in {', '.join(_FORMATS)}")
         return value
 

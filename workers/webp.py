@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from workers._names import extension
 from workplatform.context import JobContext
 from workplatform.models import Payload, Result
 from workplatform.registry import job_type
@@ -54,7 +55,7 @@ class WebpPayload(Payload):
     @field_validator("output_path")
     @classmethod
     def _check_extension(cls, value: str) -> str:
-        if Path(value).suffix.lower() != ".webp":
+        if extension(value) != ".webp":
             raise ValueError(f"{value!r} must end in .webp")
         return value
 

@@ -1,23 +1,46 @@
-"""Ids of jobs: ULIDs (github.com/ulid/spec), so that they sort by the moment of their making."""
+"""Ids of jobs: ULIDs (github.com/ulid/spec), so that they sort by the moment of their making.
+
+Monotonic within a process, as the specification describes it: ids of the same millisecond count up, so that an array
+of jobs is listed in its own order. Written out here because bulk submission makes 50,000 of them a second.
+"""
 
 import os
 import re
+import threading
 import time
 from typing import Final
 
 JOB_ID: Final = re.compile(r"job_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RANDOM_CHARACTERS: Final = 16
-# 256 is a multiple of 32, so every character is as likely as any other
-_TO_CHARACTERS: Final = bytes(ord(_ALPHABET[byte % 32]) for byte in range(256))
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
+_SHIFTS: Final = tuple(range(120, -1, -10))
+_RANDOM_BITS: Final = 80
+
+
+class _Clock:
+    """The last id's number: 48 bits of milliseconds, then 80 bits that are random or counted on from there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def tick(self) -> int:
+        """Return a number above every one before."""
+        fresh = time.time_ns() // 1_000_000 << _RANDOM_BITS
+        with self._lock:
+            if fresh > self._last:
+                # The top bit stays free, so that counting on cannot reach the next millisecond.
+                self._last = fresh | int.from_bytes(os.urandom(10), "big") >> 1
+            else:
+                self._last += 1
+            return self._last
+
+
+_clock: Final = _Clock()
 
 
 def new_job_id() -> str:
-    """Make an id: 48 bits of milliseconds, then 80 random bits. Costs about a microsecond; bulk submission counts."""
-    ms, pairs = time.time_ns() // 1_000_000, _PAIRS
-    moment = (
-        f"{pairs[ms >> 40]}{pairs[ms >> 30 & 1023]}{pairs[ms >> 20 & 1023]}{pairs[ms >> 10 & 1023]}{pairs[ms & 1023]}"
-    )
-    return f"job_{moment}{os.urandom(_RANDOM_CHARACTERS).translate(_TO_CHARACTERS).decode()}"
+    """Make an id."""
+    number = _clock.tick()
+    return "job_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

@@ -17,6 +17,7 @@ from workplatform.store.keys import EVENTS_KEPT, LOG_LINES
 Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
+_NOT_NOW: Final = ("LOADING", "MASTERDOWN", "OOM", "READONLY", "MISCONF")
 
 
 class Connector:
@@ -77,8 +78,8 @@ class Scripts:
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         except redis.exceptions.ResponseError as error:
-            if "LOADING" in str(error) or "MASTERDOWN" in str(error):
-                raise StoreUnavailableError(f"Redis is not ready: {error}") from error
+            if str(error).startswith(_NOT_NOW) or any(f" {word}" in str(error) for word in _NOT_NOW):
+                raise StoreUnavailableError(f"Redis cannot take it now: {error}") from error
             raise
 
     def persist(self, name: str, *words: Word, patience_s: float) -> Any:
