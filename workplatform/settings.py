@@ -67,7 +67,7 @@ class Settings(BaseModel):
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"), description="The Redis or Valkey server for QUEUE_TYPE=redis"
     )
-    key_prefix: str = Field("wp:", pattern=r"[\w:.-]*", description="Prefix of every key and queue in Redis")
+    key_prefix: str = Field("wp:", pattern=r"^[\w:.-]*$", description="Prefix of every key and queue in Redis")
     data_dir: AbsolutePath = Field(
         Path("data"), description="Folder of the embedded server's files, scratch space and default outputs"
     )
@@ -83,7 +83,7 @@ class Settings(BaseModel):
         {}, description="Jobs of one queue at a time per worker, as CONCURRENCY_HLS=1; default: the job type's own"
     )
     node_name: str = Field(
-        default_factory=socket.gethostname, pattern=r"[\w.-]+", description="Name of this node, unique in the fleet"
+        default_factory=socket.gethostname, pattern=r"^[\w.-]+$", description="Name of this node, unique in the fleet"
     )
     lease: Seconds = Field(timedelta(seconds=12), description="Seconds that a silent worker keeps its jobs")
     heartbeat: Seconds = Field(

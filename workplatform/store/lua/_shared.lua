@@ -104,8 +104,9 @@ local function takes_slot(queue, node, slots, now)
   local line = P .. 'slot-queue:' .. node
   if free > 0 and redis.call('ZCARD', line) == 0 then return true end
   redis.call('ZREMRANGEBYSCORE', line, '-inf', now - 5000)
-  local asked = redis.call('ZSCORE', line, queue) or now
-  if free - redis.call('ZCOUNT', line, '-inf', '(' .. asked) <= 0 then
+  local asked = redis.call('ZSCORE', line, queue)
+  local before = redis.call('ZCOUNT', line, '-inf', asked and '(' .. asked or '+inf')
+  if free <= before then
     redis.call('ZADD', line, 'NX', now, queue)
     return false
   end
