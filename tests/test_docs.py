@@ -17,8 +17,9 @@ from workplatform.errors import Cancelled, JobError, ShuttingDown
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
 from workplatform.settings import Settings, load
-from workplatform.states import TRANSITIONS, Event, WaitingReason
+from workplatform.states import TRANSITIONS, Event, Status, WaitingReason
 from workplatform.submission import Submission
+from workplatform.wire import callback_document
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,22 @@ def test_events_reasons_and_retry_policies_are_those_of_the_code() -> None:
         assert {codes(row[0])[0] for row in table("docs/lifecycle.md", *head)} == known
     policies = [json.loads(block.text) for block in blocks("docs/lifecycle.md", "json") if "backoff" in block.text]
     assert [RetryPolicy.model_validate(policy) for policy in policies] == [RetryPolicy()]
+
+
+def test_a_callback_looks_as_printed() -> None:
+    printed = [json.loads(block.text) for block in blocks("docs/lifecycle.md", "json") if "jobId" in block.text]
+    real = [
+        callback_document(
+            body["jobId"],
+            body["type"],
+            status=Status(body["status"]),
+            result=body["result"],
+            error=body["error"],
+            duration_ms=body["duration"],
+        )
+        for body in printed
+    ]
+    assert printed and printed == real
 
 
 def test_the_settings_are_those_of_the_code() -> None:
