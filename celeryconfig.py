@@ -10,7 +10,6 @@ from workplatform.settings import load as _load
 _settings = _load().settings
 
 broker_url = _address(_settings).replace("unix://", "redis+socket://", 1)
-broker_transport = "workplatform.celery_app:Transport"
 broker_transport_options = {
     "ack_emulation": False,  # the record's lease recovers a dead worker's jobs; acknowledgements cost 2-3x throughput
     "global_keyprefix": _settings.key_prefix,

@@ -35,6 +35,10 @@ _SENTENCES = {
 }
 
 
+# RFC 9110's names, where Python's differ from version to version.
+_NAMES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
 class RequestError(PlatformError):
     """The request cannot be served as it is."""
 
@@ -98,7 +102,7 @@ def _problem(
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "type": f"urn:workplatform:problem:{code}",
-        "title": status.phrase,
+        "title": _name(status),
         "status": int(status),
         "detail": sentence,
         "error": sentence,
@@ -114,4 +118,8 @@ def _answer(problem: Mapping[str, Any], headers: tuple[Header, ...]) -> Answer:
 
 
 def _code(status: HTTPStatus) -> str:
-    return status.phrase.lower().replace(" ", "_").replace("-", "_")
+    return _name(status).lower().replace(" ", "_").replace("-", "_")
+
+
+def _name(status: HTTPStatus) -> str:
+    return _NAMES.get(status, status.phrase)

@@ -16,6 +16,7 @@ from celery.worker import state as worker_state
 from celery.worker import strategy as celery_strategy
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import serialization
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Base64
 
@@ -48,6 +49,10 @@ class Transport(kombu_redis.Transport):
     """kombu's Redis transport with our channel."""
 
     Channel = Channel
+
+
+# The only door that kombu has: Celery takes the transport from the URL's scheme, whatever broker_transport says.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "workplatform.celery_app:Transport"))
 
 
 class Consumer(CeleryConsumer):

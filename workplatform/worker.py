@@ -125,9 +125,10 @@ def roots_of(settings: Settings) -> Roots:
 
 def run(settings: Settings, queue: str) -> int:
     """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
-    os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)
     # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+    # Told at each lost connection: that Celery 6 would end what runs then. Ours runs on, by its own lease.
+    warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="celery")
     signals.setup_logging.connect(_leave_logging_alone)
     worker = app.Worker(
         hostname=f"{queue}@{settings.node_name}",
@@ -149,6 +150,7 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
     global _crew  # noqa: PLW0603 - one worker a process; Celery's signals know no other place
     try:
         settings = load().settings
+        os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
         platform = build(settings)
         queues = _names(options.get("queues"))
         types = _served_types(platform, queues)

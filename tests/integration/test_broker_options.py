@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.fleet import Fleet
 from tests.waiting import eventually
+from workplatform.celery_app import Transport, app
 
 
 @pytest.fixture
@@ -31,6 +32,18 @@ def keys(fleet: Fleet) -> set[str]:
 def test_no_acknowledgement_is_emulated(busy: tuple[Fleet, str]) -> None:
     fleet, _ = busy
     assert not [key for key in keys(fleet) if "unacked" in key]
+
+
+def test_no_message_is_restored_or_dumped_when_the_server_goes_away(busy: tuple[Fleet, str]) -> None:
+    fleet, job_id = busy
+    assert isinstance(app.connection_for_read().transport, Transport)
+    assert not Transport.Channel.do_restore
+    fleet.server.kill()
+    fleet.server.start()
+    assert_ran_once(fleet, job_id)
+    told = (fleet.folder / "roles.log").read_text()
+    assert "broker_unreachable" in told
+    assert "estoring" not in told and "RESTORE" not in told and "DUMP" not in told
 
 
 def test_every_key_has_the_prefix(busy: tuple[Fleet, str]) -> None:

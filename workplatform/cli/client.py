@@ -85,8 +85,15 @@ class ApiClient:
 
     def is_ready(self) -> bool:
         """Whether the platform has its store and its workers."""
+        return self._is_ok("/readyz")
+
+    def is_alive(self) -> bool:
+        """Whether an API of ours answers, with or without store and workers."""
+        return self._is_ok("/healthz")
+
+    def _is_ok(self, path: str) -> bool:
         try:
-            return self._session.get(f"{self.url}/readyz", timeout=1).status_code == HTTPStatus.OK
+            return self._session.get(f"{self.url}{path}", timeout=1).status_code == HTTPStatus.OK
         except requests.RequestException:
             return False
 

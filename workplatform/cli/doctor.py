@@ -174,7 +174,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
         launch.check_port(settings)
     except AlreadyRunningError as error:
         url = local_url(settings)
-        if ApiClient(url, key_of(settings)).is_ready():
+        if ApiClient(url, key_of(settings)).is_alive():
             yield Finding("ok", subject, f"the platform answers at {url}")
         else:
             yield Finding("fail", subject, error.message, "stop that process, or set PORT")

@@ -17,6 +17,12 @@ from workplatform.store.keys import EVENTS_KEPT, LOG_LINES
 Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
+# Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
+_SOURCES: Final = {
+    entry.name.removesuffix(".lua"): entry.read_text("utf-8")
+    for entry in (files("workplatform.store") / "lua").iterdir()
+    if entry.name.endswith(".lua")
+}
 _NOT_NOW: Final = ("LOADING", "MASTERDOWN", "OOM", "READONLY", "MISCONF")
 
 
@@ -148,13 +154,8 @@ class Scripts:
 
 
 def _load(prefix: str) -> dict[str, bytes]:
-    """Read the scripts, each with the shared part before it."""
-    folder = files("workplatform.store") / "lua"
-    shared = (folder / "_shared.lua").read_text("utf-8")
+    """Return the scripts, each with the shared part before it, for keys with the prefix."""
+    shared = _SOURCES["_shared"]
     for mark, value in (("@PREFIX@", prefix), ("@EVENTS_KEPT@", EVENTS_KEPT), ("@LOG_LINES@", LOG_LINES)):
         shared = shared.replace(mark, str(value))
-    return {
-        entry.name.removesuffix(".lua"): (shared + entry.read_text("utf-8")).encode()
-        for entry in folder.iterdir()
-        if entry.name.endswith(".lua") and not entry.name.startswith("_")
-    }
+    return {name: (shared + source).encode() for name, source in _SOURCES.items() if not name.startswith("_")}

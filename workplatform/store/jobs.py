@@ -223,7 +223,9 @@ def _claimed(answer: Any) -> Grant | Refusal:
             return _grant(grant)
         case [b"gone", status]:
             return Refusal(status.decode())
-    return Refusal("no_slot")
+        case [b"no_slot"]:
+            return Refusal("no_slot")
+    raise ValueError(f"claim.lua answered {answer!r}")
 
 
 def _grant(words: Sequence[Any]) -> Grant:
