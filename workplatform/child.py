@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
 
-from workplatform.errors import CommandFailedError, PlatformError
+from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_out_of_space
 
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -80,6 +80,9 @@ def serve(connection: Connection) -> None:
             answer: Returned | Raised = Returned(_perform(request, connection))
         except PlatformError as error:
             answer = Raised(error, error.message, "")
+        except OSError as error:
+            full = NoSpaceError() if is_out_of_space(error) else None
+            answer = Raised(full, f"{type(error).__name__}: {error.strerror or error}", traceback.format_exc())
         except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
             answer = Raised(None, f"{type(error).__name__}: {error}", traceback.format_exc())
         try:

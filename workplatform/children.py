@@ -180,7 +180,14 @@ class _Child:
         self._process.join(timeout=1)
         code = self._process.exitcode
         if code is not None and code < 0:
-            name = signal.Signals(-code).name
+            name = _signal_name(-code)
             hint = ", out of memory perhaps" if code == -signal.SIGKILL else ""
             return ChildCrashedError(f"the process that did the work was ended by {name}{hint}", signal=name)
         return ChildCrashedError(f"the process that did the work ended with code {code}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

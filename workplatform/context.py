@@ -51,7 +51,7 @@ class Files(Protocol):
     def input(self, uri: str) -> Path:
         """Return a readable local path."""
 
-    def output(self, uri: str, *, directory: bool, last: str | None) -> Output:
+    def output(self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...]) -> Output:
         """Plan an output."""
 
     @property
@@ -130,16 +130,19 @@ class JobContext:
         self.check_cancelled()
         return self._files.input(uri)
 
-    def output(self, uri: str, *, directory: bool = False, last: str | None = None) -> Output:
+    def output(
+        self, uri: str, *, directory: bool = False, last: str | None = None, owned: tuple[str, ...] = ()
+    ) -> Output:
         """Plan an output; nothing is visible at its target before the handler has returned.
 
         The handler writes to `output.path` (for a directory it exists already, empty). When the handler returns, the
         platform checks that this attempt still owns the job and renames; otherwise it removes what was written. A
-        directory's entries replace entries of the same name in an existing target; `last` names the entry that goes
-        away first and comes last, so that its presence means complete.
+        directory is merged into one that exists: files of the same name are replaced, files that match the `owned`
+        patterns and were not made again are removed, and nothing else is touched. `last` names the file that goes away
+        first and comes last, so that its presence means complete.
         """
         self.check_cancelled()
-        return self._files.output(uri, directory=directory, last=last)
+        return self._files.output(uri, directory=directory, last=last, owned=owned)
 
     def http(self, *, within: timedelta | None = None) -> requests.Session:
         """Return a session for requests to permitted hosts; close it, best by `with`.

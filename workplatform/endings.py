@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workplatform.errors import Cancelled, JobError, PlatformError, RetryLater, ShuttingDown, WorkerLostError
+from workplatform.errors import (
+    Cancelled,
+    JobError,
+    NoSpaceError,
+    PlatformError,
+    RetryLater,
+    ShuttingDown,
+    WorkerLostError,
+    is_out_of_space,
+)
 from workplatform.retry import RetryPolicy
 from workplatform.states import Event, Status, WaitingReason
 from workplatform.store.records import Costs
@@ -62,4 +71,6 @@ def describe(error: BaseException) -> dict[str, Any]:
     if isinstance(error, PlatformError):
         retryable = error.retryable if isinstance(error, JobError) else True
         return {"code": error.code, "message": error.message, "retryable": retryable}
+    if isinstance(error, OSError) and is_out_of_space(error):
+        return describe(NoSpaceError())
     return {"code": "internal", "message": f"{type(error).__name__}: {error}", "retryable": True}

@@ -1,5 +1,6 @@
 """Every error of the platform: one tree, each with a stable code and a sentence for a person."""
 
+import errno
 from typing import Any, ClassVar
 
 
@@ -128,6 +129,11 @@ class NoSpaceError(JobError):
     """The disk is full."""
 
     code = "no_space"
+
+
+def is_out_of_space(error: OSError) -> bool:
+    """Whether a file operation failed for lack of disk space or quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class DeliveryError(JobError):

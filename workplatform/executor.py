@@ -250,4 +250,8 @@ class Executor:
 
     def _close(self, attempt: Attempt) -> None:
         self._tools.heart.remove(attempt.pulse)
-        attempt.files.discard()
+        try:
+            attempt.files.discard()
+        except OSError:
+            # Sweeping tries again. Raising here would drop the next job, which is ours already.
+            attempt.log.exception("leftovers_stay")

@@ -149,22 +149,29 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
     """Prepare the process before Celery builds its worker; Celery would only log an error, so it ends here."""
     global _crew  # noqa: PLW0603 - one worker a process; Celery's signals know no other place
     try:
-        settings = load().settings
-        os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
-        platform = build(settings)
-        queues = _names(options.get("queues"))
-        types = _served_types(platform, queues)
-        sends_events = bool(options.get("task_events") or conf.worker_send_task_events)
-        _crew = Crew(platform, worker=sender, queues=queues, sends_events=sends_events)
+        _crew = _hired(sender, conf, options)
     except PlatformError as error:
         raise SystemExit(error.message) from error
+    except Exception as error:
+        _log.exception("worker_cannot_start")
+        raise SystemExit(1) from error
+    _crew.start()
+
+
+def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
+    settings = load().settings
+    os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
+    platform = build(settings)
+    queues = _names(options.get("queues"))
+    types = _served_types(platform, queues)
+    sends_events = bool(options.get("task_events") or conf.worker_send_task_events)
+    crew = Crew(platform, worker=worker, queues=queues, sends_events=sends_events)
     if not options.get("concurrency"):
         conf.worker_concurrency = sum(_concurrency(settings, queue, types) for queue in queues)
-    executor = _crew.executor
     for declared in types:
-        add_task(declared.name, partial(executor.begin, declared))
-    Consumer.has_room = staticmethod(lambda: executor.has_room(queues[0]))
-    _crew.start()
+        add_task(declared.name, partial(crew.executor.begin, declared))
+    Consumer.has_room = staticmethod(lambda: crew.executor.has_room(queues[0]))
+    return crew
 
 
 def _concurrency(settings: Settings, queue: str, types: list[JobType]) -> int:

@@ -191,3 +191,15 @@ def test_a_message_that_is_lost_is_replaced(fleet: Fleet) -> None:
     assert fleet.wait(kept)["status"] == "completed"
     assert fleet.wait(lost)["status"] == "completed"
     assert fleet.job(lost)["attempts"] == 1
+
+
+def test_a_job_that_cannot_write_does_not_harm_its_neighbours(fleet: Fleet) -> None:
+    (fleet.folder / "file").touch()
+    fleet.worker("nap")
+    paths = [f"out/{number}.txt" if number % 4 else f"file/{number}.txt" for number in range(24)]
+    jobs = {path: fleet.submit("nap", {"path": path, "text": path}, maxRetries=0) for path in paths}
+    for path, job_id in jobs.items():
+        job = fleet.wait(job_id)
+        expected = ("completed", None) if path.startswith("out/") else ("failed", "bad_input")
+        assert (job["status"], job["errorCode"]) == expected, job
+    assert fleet.leftovers() == []

@@ -26,7 +26,7 @@ def everything(root: Path) -> set[str]:
 
 
 def test_a_file_appears_only_when_it_is_committed(files: LocalFiles, tmp_path: Path) -> None:
-    output = files.output("a/b/out.txt", directory=False, last=None)
+    output = files.output("a/b/out.txt", directory=False, last=None, owned=())
     output.path.write_text("new")
     assert not output.target.exists()
     files.check()
@@ -36,7 +36,7 @@ def test_a_file_appears_only_when_it_is_committed(files: LocalFiles, tmp_path: P
 
 
 def test_a_discarded_attempt_leaves_nothing_not_even_folders(files: LocalFiles, tmp_path: Path) -> None:
-    output = files.output("a/b/out.txt", directory=False, last=None)
+    output = files.output("a/b/out.txt", directory=False, last=None, owned=())
     output.path.write_text("half")
     (files.workdir / "scratch").write_text("x")
     files.discard()
@@ -46,7 +46,7 @@ def test_a_discarded_attempt_leaves_nothing_not_even_folders(files: LocalFiles, 
 
 def test_a_file_that_was_there_stays_until_the_new_one_is_whole(files: LocalFiles, tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("old")
-    output = files.output("out.txt", directory=False, last=None)
+    output = files.output("out.txt", directory=False, last=None, owned=())
     output.path.write_text("half")
     files.discard()
     assert (tmp_path / "out.txt").read_text() == "old"
@@ -58,19 +58,20 @@ def test_a_folder_merges_into_one_that_is_there(files: LocalFiles, tmp_path: Pat
     (target / "720p" / "old.ts").write_text("old")
     (target / "master.m3u8").write_text("old")
     (target / "notes.txt").write_text("mine")
-    output = files.output("hls", directory=True, last="master.m3u8")
+    (target / "720p" / "precious.txt").write_text("mine")
+    output = files.output("hls", directory=True, last="master.m3u8", owned=("*/*.ts",))
     (output.path / "720p").mkdir()
     (output.path / "720p" / "new.ts").write_text("new")
     (output.path / "master.m3u8").write_text("new")
     files.check()
     files.commit()
     files.discard()
-    assert everything(tmp_path) == {"hls/720p/new.ts", "hls/master.m3u8", "hls/notes.txt"}
+    assert everything(tmp_path) == {"hls/720p/new.ts", "hls/720p/precious.txt", "hls/master.m3u8", "hls/notes.txt"}
     assert (target / "master.m3u8").read_text() == "new"
 
 
 def test_nothing_written_is_an_error(files: LocalFiles) -> None:
-    files.output("out.txt", directory=False, last=None)
+    files.output("out.txt", directory=False, last=None, owned=())
     with pytest.raises(EncoderError, match=r"out\.txt"):
         files.check()
 
@@ -79,15 +80,15 @@ def test_a_file_does_not_replace_a_folder_nor_the_other_way_round(files: LocalFi
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(BadInputError, match="is a folder"):
-        files.output("folder", directory=False, last=None)
+        files.output("folder", directory=False, last=None, owned=())
     with pytest.raises(BadInputError, match="is a file"):
-        files.output("file", directory=True, last=None)
+        files.output("file", directory=True, last=None, owned=())
 
 
 def test_two_attempts_of_a_job_do_not_touch_each_others_temporaries(tmp_path: Path) -> None:
     first, second = attempt(tmp_path, 1), attempt(tmp_path, 2)
-    old = first.output("out.txt", directory=False, last=None)
-    new = second.output("out.txt", directory=False, last=None)
+    old = first.output("out.txt", directory=False, last=None, owned=())
+    new = second.output("out.txt", directory=False, last=None, owned=())
     old.path.write_text("old")
     new.path.write_text("new")
     first.discard()
@@ -97,10 +98,52 @@ def test_two_attempts_of_a_job_do_not_touch_each_others_temporaries(tmp_path: Pa
 
 def test_a_journal_clears_what_a_dead_attempt_left(tmp_path: Path) -> None:
     dead = attempt(tmp_path, 3)
-    dead.output("out.txt", directory=False, last=None).path.write_text("half")
-    dead.output("folder", directory=True, last=None)
+    dead.output("out.txt", directory=False, last=None, owned=()).path.write_text("half")
+    dead.output("folder", directory=True, last=None, owned=())
     (dead.workdir / "scratch").touch()
     found = list(Journals(tmp_path / "state" / "attempts").all())
     assert [(journal.job_id, journal.fence) for journal in found] == [("job_1", 3)]
     found[0].clear()
     assert everything(tmp_path) == set()
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r", "\u2028", "\x0b", "\x85"])
+def test_a_name_with_line_breaks_removes_nothing_outside(files: LocalFiles, tmp_path: Path, separator: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("mine")
+    output = files.output(f"out/a{separator}{victim}{separator}/x.txt", directory=False, last=None, owned=())
+    output.path.write_text("new")
+    files.commit()
+    files.discard()
+    assert (victim / "file").read_text() == "mine"
+
+
+def test_a_journal_that_names_something_else_removes_nothing(files: LocalFiles, tmp_path: Path) -> None:
+    (tmp_path / "victim.txt").write_text("mine")
+    for path in (tmp_path / "victim.txt", tmp_path, Path("/etc/passwd")):
+        files.journal.note(path)
+    files.journal.clear()
+    assert (tmp_path / "victim.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["file/x.webp", "n" * 300, "file/deeper/x.webp", "n" * 300 + "/x.webp"])
+def test_a_path_that_cannot_be_written_fails_in_a_sentence_and_leaves_nothing(
+    files: LocalFiles, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInputError, match="cannot be written"):
+        files.output(name, directory=False, last=None, owned=())
+    files.discard()
+    assert everything(tmp_path) == {"file"}
+
+
+def test_a_failing_neighbour_does_not_take_the_folder_away(tmp_path: Path) -> None:
+    first, second = attempt(tmp_path, 1), attempt(tmp_path, 2)
+    first.output("new/a.txt", directory=False, last=None, owned=())
+    kept = second.output("new/b.txt", directory=False, last=None, owned=())
+    first.discard()
+    kept.path.write_text("whole")
+    second.check()
+    second.commit()
+    assert (tmp_path / "new" / "b.txt").read_text() == "whole"

@@ -3,7 +3,7 @@
 from tests.builders import a_claimant, a_job, backing_off, claim, completed, pop
 from workplatform.states import Status
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import NewJob
+from workplatform.store.records import NewJob, Refusal
 
 
 def queued(store: JobStore, *priorities: int) -> list[NewJob]:
@@ -75,3 +75,47 @@ def test_an_attempt_that_lost_its_job_gets_no_next_one(store: JobStore) -> None:
     settled = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
     assert not settled.is_accepted and settled.next_grant is None
     assert pop(store) == second.id
+
+
+def test_a_queue_that_waits_long_for_a_slot_keeps_its_place(store: JobStore) -> None:
+    node = a_claimant(slots=1)
+    first, _ = queued(store, 2, 2)
+    pop(store)
+    claim(store, first, node)
+    webp = a_job(queue="webp", job_type="webp")
+    store.create([webp])
+    assert isinstance(store.claim(webp.id, node, claim="w", message=webp.message), Refusal)
+    client = store._connector.client
+    client.zincrby("test:slot-queue:n1", -60_000, "webp")
+    assert not store.has_room("n1", "webp", 1)
+    settled = store.settle(first.id, 1, completed(), then=node, claim="next")
+    assert settled.next_grant is None
+    assert store.has_room("n1", "webp", 1)
+    claim(store, webp, node, word="now")
+
+
+def test_a_queue_that_is_not_heard_of_any_more_loses_its_place(store: JobStore) -> None:
+    node = a_claimant(slots=1)
+    first, second = queued(store, 2, 2)
+    pop(store)
+    claim(store, first, node)
+    webp = a_job(queue="webp", job_type="webp")
+    store.create([webp])
+    store.claim(webp.id, node, claim="w", message=webp.message)
+    store._connector.client.zincrby("test:slot-queue:n1:seen", -60_000, "webp")
+    settled = store.settle(first.id, 1, completed(), then=node, claim="next")
+    assert settled.next_grant is not None and settled.next_grant.id == second.id
+
+
+def test_many_cancelled_jobs_do_not_let_a_lower_priority_overtake(store: JobStore) -> None:
+    (first,) = queued(store, 0)
+    cancelled = queued(store, *[0] * 45)
+    live, low = queued(store, 0, 4)
+    pop(store)
+    claim(store, first)
+    for job in cancelled:
+        store.cancel(job.id, message="", callback=None)
+    settled = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
+    assert settled.next_grant is None
+    assert store.get(low.id).status is Status.QUEUED
+    assert store.get(live.id).status is Status.QUEUED

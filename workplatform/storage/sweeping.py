@@ -20,7 +20,11 @@ def sweep_dead_attempts(journals: Journals, store: JobStore, *, is_ours: Callabl
     cleared = 0
     for journal in journals.all():
         if not is_ours(journal.job_id, journal.fence) and not _is_alive(store, journal.job_id, journal.fence):
-            journal.clear()
+            try:
+                journal.clear()
+            except OSError:
+                _log.exception("sweep_failed", job_id=journal.job_id)
+                continue
             _log.info("dead_attempt_swept", job_id=journal.job_id, fence=journal.fence)
             cleared += 1
     return cleared

@@ -16,6 +16,7 @@
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
 | slots:NODE | set | running jobs that take one of the node's MAX_CONCURRENT_JOBS | while running |
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
+| slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
 | worker:NAME | hash | what a worker says about itself | expires |
 

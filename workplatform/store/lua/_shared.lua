@@ -97,20 +97,39 @@ local function unclaim(id, node)
   redis.call('SREM', P .. 'slots:' .. (node or ''), id)
 end
 
+-- Forgets queues that asked for a slot and were not heard of for 5 s: their worker is gone or has nothing to claim.
+local function tidy_line(line, now)
+  for _, queue in ipairs(redis.call('ZRANGEBYSCORE', line .. ':seen', '-inf', now - 5000)) do
+    redis.call('ZREM', line, queue)
+    redis.call('ZREM', line .. ':seen', queue)
+  end
+end
+
+-- Gives a refused queue its place in the line, or keeps the one it has.
+local function stand_in_line(line, queue, now)
+  redis.call('ZADD', line, 'NX', now, queue)
+  redis.call('ZADD', line .. ':seen', now, queue)
+end
+
+local function leave_line(line, queue)
+  redis.call('ZREM', line, queue)
+  redis.call('ZREM', line .. ':seen', queue)
+end
+
 -- Whether a queue may have one more of the node's slots. A queue that was refused before us has the first right to the
 -- next free one, else a busy queue could starve it; a refused queue gets its place in that line here.
 local function takes_slot(queue, node, slots, now)
   local free = slots - redis.call('SCARD', P .. 'slots:' .. node)
   local line = P .. 'slot-queue:' .. node
   if free > 0 and redis.call('ZCARD', line) == 0 then return true end
-  redis.call('ZREMRANGEBYSCORE', line, '-inf', now - 5000)
+  tidy_line(line, now)
   local asked = redis.call('ZSCORE', line, queue)
   local before = redis.call('ZCOUNT', line, '-inf', asked and '(' .. asked or '+inf')
   if free <= before then
-    redis.call('ZADD', line, 'NX', now, queue)
+    stand_in_line(line, queue, now)
     return false
   end
-  redis.call('ZREM', line, queue)
+  leave_line(line, queue)
   return true
 end
 
@@ -151,7 +170,9 @@ end
 -- A worker that ends a job takes its next one like this, in the same round trip.
 local function claim_next(queue, claimant)
   for priority = 0, 4 do
-    for _ = 1, 20 do
+    for tries = 1, 21 do
+      -- Enough for one step: what is left comes through Celery. Going on to the next priority would overtake it.
+      if tries == 21 then return false end
       local message = redis.call('RPOP', list_key(queue, priority))
       if not message then break end
       local answer = claim_job(cjson.decode(message).headers.id, claimant, message)

@@ -9,11 +9,12 @@ for priority = 0, 4 do
   has_messages = has_messages or redis.call('EXISTS', list_key(queue, priority)) == 1
 end
 if not has_messages then
-  redis.call('ZREM', waiting, queue)
+  leave_line(waiting, queue)
   return 1
 end
 local now = now_ms()
-redis.call('ZADD', waiting, 'NX', now, queue)
+tidy_line(waiting, now)
+stand_in_line(waiting, queue, now)
 local free = slots - redis.call('SCARD', P .. 'slots:' .. node)
 local before = redis.call('ZCOUNT', waiting, '-inf', '(' .. redis.call('ZSCORE', waiting, queue))
 return free > before and 1 or 0
