@@ -1,5 +1,6 @@
 """Frames: events as bytes of a stream, encoded once however many clients get them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,8 @@ from workplatform.wire import event_document
 EventId = tuple[int, int]
 
 RETRY_MS: Final = 3000
+# A Redis stream id as ours are: ASCII digits, and few enough that Redis, which counts to 2^64, takes them all.
+STREAM_ID: Final = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?")
 _DROPPABLE = frozenset({Event.PROGRESS.value, Event.LOG.value})
 
 
@@ -98,8 +101,10 @@ class Selection:
 
 def event_id(text: str) -> EventId:
     """Parse a stream id; raises ValueError."""
-    milliseconds, _, number = text.partition("-")
-    return int(milliseconds), int(number or 0)
+    parts = STREAM_ID.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{text!r} is not a stream id")
+    return int(parts[1]), int(parts[2] or 0)
 
 
 def notice(name: str, text: str) -> bytes:

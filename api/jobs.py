@@ -1,19 +1,17 @@
 """/api/jobs: submit, look, list, cancel, retry, and read the log."""
 
-import re
 from http import HTTPStatus
 
 from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
+from api.frames import STREAM_ID
 from api.problems import bad_parameter
 from api.submissions import Submissions
 from workplatform.ids import JOB_ID
 from workplatform.service import JobService
 from workplatform.states import Status
 from workplatform.wire import timestamp
-
-_LINE_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 200
@@ -77,7 +75,7 @@ class JobRoutes:
     def logs(self, job_id: str) -> Answer:
         """Show lines of a job's log; `next` is the `after` of the following call."""
         after = request.args.get("after", "")
-        if after and not _LINE_ID.fullmatch(after):
+        if after and not STREAM_ID.fullmatch(after):
             raise bad_parameter("after", "must be the n of a line")
         lines = self._service.logs(job_id, after=after, limit=_number("limit", DEFAULT_LINES, MAX_LINES))
         documents = [{"n": line.id, "at": timestamp(line.at), "text": line.text} for line in lines]

@@ -167,10 +167,14 @@ def test_a_client_from_before_what_is_kept_is_told_so(api: Running, workers: Pla
         eventually(partial(reader.told, job_id))
 
 
-def test_an_id_that_is_none_of_ours_is_passed_over(api: Running, listen: Listen) -> None:
-    reader = listen(api.url, headers={"Last-Event-ID": "what?"})
+@pytest.mark.parametrize(
+    "rubbish", ["what?", "1_0-0", "+1-0", "-1-0", "1- 1", "1-", "-", "1-2-3", "٣-0", "9" * 20, "1-" + "9" * 20]
+)
+def test_an_id_that_is_none_of_ours_is_passed_over(api: Running, listen: Listen, rubbish: str) -> None:
+    reader = listen(api.url, lastEventId=rubbish)
     job_id = api.submit()
     eventually(lambda: reader.told(job_id))
+    assert reader.named("stream:reset") == []
 
 
 def test_a_slow_client_loses_progress_but_no_ending_and_holds_nobody_up(

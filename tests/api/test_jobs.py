@@ -227,7 +227,22 @@ def test_a_log_is_read_line_after_line(client: FlaskClient, platform: Platform) 
     rest = client.get(f"/api/jobs/{job_id}/logs?after={first['next']}").get_json()
     assert [line["text"] for line in rest["lines"]] == ["three"]
     assert client.get(f"/api/jobs/{job_id}/logs?after={rest['next']}").get_json()["next"] == rest["next"]
-    problem(client.get(f"/api/jobs/{job_id}/logs?after=x"), 400)
+
+
+@pytest.mark.parametrize(
+    "after", ["x", "٣", "1-٣", "1" * 16, "9" * 20, "1-" + "9" * 20, "+1", " 1", "1_0", "1-", "-1", "1\n"]
+)
+def test_a_log_is_not_read_after_what_is_no_line(client: FlaskClient, after: str) -> None:
+    job_id = submitted(client)
+    document = problem(client.get(f"/api/jobs/{job_id}/logs", query_string={"after": after}), 400)
+    assert document["errors"][0]["parameter"] == "after"
+
+
+@pytest.mark.parametrize("after", ["0", "0-0", "9" * 15, f"{'9' * 15}-{'9' * 15}"])
+def test_a_log_is_read_after_any_line_there_could_be(client: FlaskClient, after: str) -> None:
+    job_id = submitted(client)
+    document = client.get(f"/api/jobs/{job_id}/logs", query_string={"after": after}).get_json()
+    assert document == {"lines": [], "next": after}
 
 
 def test_what_is_not_there_is_a_problem_too(client: FlaskClient) -> None:
