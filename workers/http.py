@@ -92,7 +92,7 @@ class HttpResult(Result):
 @job_type(
     "http",
     queue="http",
-    concurrency=8,
+    concurrency=32,
     priority=2,
     time_limit=timedelta(seconds=60),
     retry=RetryPolicy(max_retries=8, initial_delay=2000, max_delay=600_000, jitter=0.2),

@@ -3,7 +3,9 @@
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -155,6 +157,38 @@ def stop_when(is_time: Callable[[], object], run: InlineRun, reason: PlatformErr
     return thread
 
 
+@contextmanager
+def attempts(url: str, root: Path, count: int) -> Iterator[list[Future[Any]]]:
+    """Deliver side by side; at the end of the block those that still wait are cancelled."""
+    with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
+        runs = [stack.enter_context(inline_job(root / f"{number}")) for number in range(count)]
+        ended = [pool.submit(http, HttpPayload(url=url, body=BODY), run.job) for run in runs]
+        try:
+            yield ended
+        finally:
+            for run in runs:
+                run.pulse.stop(Cancelled())
+            for future in ended:
+                future.exception()
+
+
+def test_a_receiver_that_hangs_holds_eight_deliveries_and_no_other_receiver(tmp_path: Path) -> None:
+    with (
+        receiving(stalling(b"")) as dead,
+        receiving(answering()) as good,
+        attempts(dead.url, tmp_path, 20) as ended,
+    ):
+        eventually(lambda: len(dead.requests) == 8 and sum(future.done() for future in ended) == 12)
+        assert deliver(good.url, tmp_path)["status"] == 200
+        assert sum(future.done() for future in ended) == 12, "the others hang as before"
+        refused = [future.exception() for future in ended if future.done()]
+        assert all(isinstance(error, DeliveryError) and error.retryable for error in refused)
+        assert {str(error) for error in refused} == {
+            f"{dead.url} was not tried: 8 deliveries to it are under way already"
+        }
+    assert dead.connections == 8
+
+
 STALLS: dict[str, Behaviour] = {
     "never answers": stalling(b""),
     "drips a header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
@@ -213,4 +247,5 @@ def test_a_request_that_must_not_be_made_is_refused_at_submission(fields: dict[s
 def test_callbacks_take_no_slot_of_local_work() -> None:
     declared: JobType = discover(["workers"])["http"]
     assert not declared.is_local_work
+    assert declared.concurrency == 32
     assert declared.retry.max_retries == 8

@@ -1,5 +1,7 @@
 """When a receiver is left alone, and when it is tried again."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from workers._receivers import Receivers
@@ -97,6 +99,36 @@ def test_a_slow_answer_that_asks_to_come_back_counts_as_a_wait_in_vain(receivers
             clock.now += 10
             raise RetryLater(delay_s=5)
     assert "was not tried" in fail(receivers, clock)
+
+
+def test_a_ninth_delivery_side_by_side_fails_at_once_and_the_reason_is_named(
+    receivers: Receivers, clock: Clock
+) -> None:
+    with ExitStack() as under_way:
+        for _ in range(8):
+            under_way.enter_context(receivers.delivery(DEAD))
+        before = clock.now
+        assert fail(receivers, clock) == f"{DEAD} was not tried: 8 deliveries to it are under way already"
+        assert clock.now == before
+        succeed(receivers, GOOD)
+    succeed(receivers)
+
+
+def test_a_delivery_gives_its_place_back_however_it_ends(receivers: Receivers, clock: Clock) -> None:
+    for _ in range(20):
+        assert fail(receivers, clock, after_s=0.1) == "no answer in time"
+        with pytest.raises(Cancelled), receivers.delivery(DEAD):
+            raise Cancelled
+        succeed(receivers)
+
+
+def test_a_refused_delivery_neither_counts_as_a_wait_nor_spends_the_probe(receivers: Receivers, clock: Clock) -> None:
+    with ExitStack() as under_way:
+        for _ in range(8):
+            under_way.enter_context(receivers.delivery(DEAD))
+        for _ in range(3):
+            fail(receivers, clock)
+    succeed(receivers)
 
 
 def test_memory_is_bounded_and_the_oldest_trouble_is_forgotten(receivers: Receivers, clock: Clock) -> None:
