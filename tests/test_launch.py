@@ -91,6 +91,42 @@ def test_after_kill_9_of_the_supervisor_everything_ends_and_a_new_platform_start
         eventually(lambda: not [process for process in everyone if process.is_running()])
 
 
+def test_kill_9_amid_a_job_does_not_cost_the_next_platform_its_lock_and_socket(tmp_path: Path) -> None:
+    first = start_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", SHUTDOWN_GRACE="1")
+    eventually(first.is_ready, within_s=60)
+    job_id = first.run("submit", "nap", "seconds=100").stdout.strip()
+    eventually(lambda: job_of(first, job_id)["status"] == "running")
+    everyone = first.everyone()
+    first.process.kill()
+    with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", SHUTDOWN_GRACE="1") as second:
+        first.process.wait()
+        eventually(lambda: not [process for process in everyone if process.is_running()], within_s=60)
+        assert {path.name for path in (tmp_path / "data" / "run").glob("*.*")} >= {"up.lock", "valkey.sock"}
+        third = start_up(tmp_path, JOB_PACKAGES="tests.nap_jobs")
+        assert third.process.wait(60) == 1
+        assert f"is in use by another platform (process {second.process.pid})" in third.text
+        assert second.run("jobs").returncode == 0
+    assert second.process.returncode == 0, second.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATA_DIR", "/dev/null"), ("BIND_HOST", "no.such.invalid"), ("BIND_HOST", "192.0.2.1"), ("BIND_HOST", "a..b")],
+)
+def test_a_place_that_cannot_be_used_is_one_sentence(tmp_path: Path, name: str, value: str) -> None:
+    up = start_up(tmp_path, API_KEY="k", **{name: value})
+    assert up.process.wait(60) == 1
+    (line,) = up.text.splitlines()
+    assert line.startswith("Error: ") and f"{name}={value}" in line
+
+
+def test_a_concurrency_of_no_queue_ends_the_start(tmp_path: Path) -> None:
+    up = start_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", CONCURRENCY_NAPS="2")
+    assert up.process.wait(60) == 1
+    assert "Error: CONCURRENCY_NAPS: no job type uses such a queue; there are CONCURRENCY_NAP\n" in up.text
+    assert list((tmp_path / "data" / "run").iterdir()) == []
+
+
 def test_without_redis_it_waits_and_says_for_whom(tmp_path: Path) -> None:
     up = start_up(tmp_path, QUEUE_TYPE="redis", REDIS_URL="redis://:secret@127.0.0.1:1/0")
     eventually(lambda: "waiting_for_redis" in up.text)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from workplatform.bootstrap import build
 from workplatform.errors import SettingsError
 from workplatform.settings import Settings, load
 
@@ -42,6 +43,21 @@ def test_the_specifications_names_are_understood(tmp_path: Path) -> None:
         ("LEASE", "soon"),
         ("LEASE", "-1"),
         ("LEASE", "2"),
+        ("LEASE", "inf"),
+        ("LEASE", "nan"),
+        ("LEASE", "1e20"),
+        ("LEASE", "-1e20"),
+        ("LEASE", "0.9"),
+        ("HEARTBEAT", "0.05"),
+        ("RETENTION", "1e20"),
+        ("RETENTION", "315360001"),
+        ("SHUTDOWN_GRACE", "inf"),
+        ("ALLOWED_ROOTS", ""),
+        ("ALLOWED_ROOTS", " ,"),
+        ("REDIS_URL", ""),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost:6379"),
+        ("REDIS_URL", "redis://localhost:port"),
         ("DURABILITY", "never"),
         ("BIND_HOST", "0.0.0.0"),  # noqa: S104 - what must not be allowed without a key
         ("KEY_PREFIX", "a b"),
@@ -49,8 +65,49 @@ def test_the_specifications_names_are_understood(tmp_path: Path) -> None:
 )
 def test_a_wrong_value_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
     expected = "HEARTBEAT" if (name, value) == ("LEASE", "2") else name
-    with pytest.raises(SettingsError, match=expected):
+    with pytest.raises(SettingsError, match=f"^{expected}\\b") as refusal:
         read(tmp_path, **{name: value})
+    assert refusal.value.message.count("\n") == 0
+
+
+def test_the_longest_and_the_shortest_durations_are_accepted(tmp_path: Path) -> None:
+    settings = read(tmp_path, LEASE="1", HEARTBEAT="0.1", RETENTION="315360000")
+    assert (settings.lease, settings.heartbeat) == (timedelta(seconds=1), timedelta(milliseconds=100))
+    assert settings.retention == timedelta(days=3650)
+
+
+@pytest.mark.parametrize("url", ["redis://:p@host:1/0", "rediss://host", "unix:///run/valkey.sock"])
+def test_every_form_of_a_redis_url_is_accepted(tmp_path: Path, url: str) -> None:
+    assert read(tmp_path, REDIS_URL=url).redis_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("url", ["http://:hunter2@host", "redis://:hunter2@host:hunter2"])
+def test_a_refused_redis_url_keeps_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read(tmp_path, REDIS_URL=url)
+    assert "hunter2" not in refusal.value.message
+
+
+@pytest.mark.parametrize("name", ["CONCURRENCY_HLS", "CONCURRENCY_TWO_WORDS"])
+@pytest.mark.parametrize("value", ["0", "1001"])
+def test_a_concurrency_out_of_range_is_named_as_it_was_written(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: must be 1 to 1000$"):
+        read(tmp_path, **{name: value})
+
+
+def test_a_concurrency_for_a_queue_that_no_job_type_uses_is_refused_by_name(tmp_path: Path) -> None:
+    settings = read(tmp_path, CONCURRENCY_HLS="2", CONCURRENCY_HLSS="2", CONCURRENCY_TWO_WORDS="2")
+    with pytest.raises(
+        SettingsError, match=r"^CONCURRENCY_HLSS, CONCURRENCY_TWO_WORDS: no job type.* CONCURRENCY_HLS,"
+    ):
+        build(settings)
+
+
+@pytest.mark.parametrize("queue", ["two-words", "two_words"])
+def test_a_queue_of_two_words_has_one_spelling_in_the_environment(tmp_path: Path, queue: str) -> None:
+    settings = read(tmp_path, CONCURRENCY_TWO_WORDS="7")
+    settings.check_queues([queue])
+    assert settings.concurrency_of(queue, 1) == 7
 
 
 def test_the_environment_wins_over_the_file_and_sources_are_known(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from tests.waiting import eventually
-from workplatform import embedded
+from workplatform import embedded, runlock
+from workplatform.errors import SettingsError
 from workplatform.settings import Settings
 from workplatform.supervisor import ending, restart_delay
 
@@ -257,6 +258,65 @@ def test_no_role_keeps_the_lock_of_the_data_directory_but_the_server(platform: C
     eventually(lambda: gone([server]))
     with (running.settings.run_dir / "up.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+UNHEARD = """
+import os, sys
+from workplatform.processes import spawn
+
+gate, opener = os.pipe()
+
+def start():
+    os.read(gate, 1)
+    sys.stdout.write("half a line")
+    return 4
+
+try:
+    child = spawn(start)
+    os.close(child.output)
+    os.write(opener, b"x")
+    print(os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]))
+finally:
+    os.write(2, b"tidied")
+"""
+
+
+def test_a_role_whose_last_words_nobody_reads_leaves_the_parents_things_alone() -> None:
+    ended = subprocess.run([sys.executable, "-c", UNHEARD], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("4\n", "tidied")
+
+
+def test_only_the_process_that_took_the_lock_gives_it_up(tmp_path: Path) -> None:
+    lock = runlock.acquire(Settings(data_dir=tmp_path))
+    pid = os.fork()
+    if pid == 0:
+        seen = lock.is_ours
+        lock.release()
+        os._exit(int(seen))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert lock.is_ours
+    lock.release()
+    assert list(tmp_path.glob("run/*")) == []
+
+
+def test_a_lock_file_that_took_the_place_of_ours_stays(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "up.lock"
+    first = runlock.acquire(Settings(data_dir=tmp_path))
+    path.unlink()
+    second = runlock.acquire(Settings(data_dir=tmp_path))
+    assert not first.is_ours
+    first.release()
+    assert path.exists() and second.is_ours
+    second.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("below", [(), ("deeper",)])
+def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path, below: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    data_dir = tmp_path.joinpath("file", *below)
+    with pytest.raises(SettingsError, match=f"^DATA_DIR={re.escape(str(data_dir))} cannot be used: "):
+        runlock.acquire(Settings(data_dir=data_dir))
 
 
 def test_colour_is_for_terminals_only(platform: Callable[..., Running]) -> None:

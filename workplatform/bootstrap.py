@@ -34,9 +34,13 @@ class Platform:
 
 
 def build(settings: Settings) -> Platform:
-    """Build the platform; raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS."""
+    """Build the platform.
+
+    Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS or a CONCURRENCY_... of no queue.
+    """
     outbound = Outbound(allowed_hosts=settings.allowed_hosts, allow_loopback=settings.is_keyless)
     registry = discover(settings.job_packages)
+    settings.check_queues(registry.queues)
     connector = Connector(address(settings))
     store = JobStore(connector, prefix=settings.key_prefix)
     submitter = Submitter(registry, Wakeups().build)

@@ -98,7 +98,7 @@ def prepare(settings: Settings) -> None:
 
 
 def tidy(settings: Settings) -> None:
-    """Remove the socket, and its folder if that was made for it, after the server ended."""
+    """Remove the socket, and its folder if that was made for it, after the server ended; for the lock's holder only."""
     path = socket_path(settings)
     path.unlink(missing_ok=True)
     if path.parent != settings.run_dir:
@@ -187,7 +187,8 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
-        tidy(settings)
+        if lock.is_ours:
+            tidy(settings)
         lock.release()
 
 

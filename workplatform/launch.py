@@ -1,5 +1,6 @@
 """Which processes make the platform on one machine, and what is checked before any of them starts."""
 
+import errno
 import gc
 import http.client
 import importlib
@@ -16,7 +17,7 @@ import structlog
 
 from workplatform import embedded, logs, processes, runlock
 from workplatform.address import local_host, local_url
-from workplatform.errors import AlreadyRunningError, StoreUnavailableError
+from workplatform.errors import AlreadyRunningError, SettingsError, StoreUnavailableError
 from workplatform.linelog import LineLog, LineStream
 from workplatform.registry import discover
 from workplatform.runlock import RunLock
@@ -34,7 +35,8 @@ def up(settings: Settings) -> int:
     """Run the whole platform until a signal ends it; returns the exit code.
 
     Raises AlreadyRunningError if the data directory or the port is taken, RegistryError if a job type is declared
-    wrongly, StoreUnavailableError if the job store does not start; nothing is left running then.
+    wrongly, SettingsError if DATA_DIR, BIND_HOST, PORT or a CONCURRENCY_... cannot be used, StoreUnavailableError if
+    the job store does not start; nothing is left running then.
     """
     lock = runlock.acquire(settings)
     try:
@@ -45,13 +47,17 @@ def up(settings: Settings) -> int:
             _run(supervisor, settings, lock)
         log.info("stopped")
     finally:
-        embedded.tidy(settings)
+        if lock.is_ours:
+            embedded.tidy(settings)
         lock.release()
     return 0
 
 
 def check_port(settings: Settings, *, patience: timedelta = timedelta(0)) -> None:
-    """Raise AlreadyRunningError, naming the process if it can be found, if the API's port is taken for `patience`."""
+    """Raise AlreadyRunningError, naming the process if it can be found, if the API's port is taken for `patience`.
+
+    Raises SettingsError if nobody could listen there.
+    """
     deadline = time.monotonic() + patience.total_seconds()
     while _is_taken(settings.bind_host, settings.port):
         if time.monotonic() >= deadline:
@@ -88,6 +94,7 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
     """
     worker, scheduler = (importlib.import_module(name) for name in _ROLE_MODULES)
     queues = discover(settings.job_packages).queues
+    settings.check_queues(queues)
     gc.collect()
     gc.freeze()
     starts = {queue: partial(worker.run, settings, queue) for queue in sorted(queues)}
@@ -143,12 +150,17 @@ def _hand_down_log_style(settings: Settings) -> Settings:
 
 
 def _is_taken(host: str, port: int) -> bool:
-    family, kind, proto, _, sockaddr = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, kind, proto, _, sockaddr = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(f"BIND_HOST={host} is no address and no known name: {error}") from error
     with socket.socket(family, kind, proto) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(sockaddr)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(f"cannot listen on BIND_HOST={host} PORT={port}: {error.strerror}") from error
             return True
     return False
 

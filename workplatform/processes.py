@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
@@ -90,8 +91,16 @@ def _live(start: Start, parent: int, writer: int, forget: tuple[int, ...]) -> No
     except BaseException:  # noqa: BLE001 - the edge of the process: nobody above could report it
         traceback.print_exc()
     finally:
+        _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process whatever happens: above this frame lies the parent's own tidying up, of things still in use."""
+    try:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(OSError):  # nobody reads the pipe any more
+                stream.flush()
+    finally:
         os._exit(code)
 
 

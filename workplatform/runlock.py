@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from workplatform.errors import AlreadyRunningError
+from workplatform.errors import AlreadyRunningError, SettingsError
 from workplatform.settings import Settings
 
 _POLL_S = 0.05
@@ -24,6 +24,7 @@ class RunLock:
 
     def __init__(self, path: Path, fd: int, *, is_after_crash: bool) -> None:
         self._path = path
+        self._owner = os.getpid()
         self.fd = fd
         self.is_after_crash = is_after_crash
         """Whether the platform before this one did not end by itself, so that remains of it may still be ending."""
@@ -32,9 +33,17 @@ class RunLock:
         """Close this process's share of the lock; the other holders keep it."""
         os.close(self.fd)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process took the lock, not one that it was forked from, and its file is still in place."""
+        return os.getpid() == self._owner and _is_still_there(self._path, self.fd)
+
     def release(self) -> None:
-        """Remove the lock file and give the lock up."""
-        self._path.unlink(missing_ok=True)
+        """Remove the lock file and give the lock up; a fork of the process that took it has nothing to give up."""
+        if os.getpid() != self._owner:
+            return
+        if self.is_ours:
+            self._path.unlink(missing_ok=True)
         os.close(self.fd)
 
 
@@ -42,13 +51,16 @@ def acquire(settings: Settings, *, patience: timedelta = timedelta(seconds=15)) 
     """Lock the data directory, creating it if need be.
 
     Waits up to `patience` while only remains of a killed platform hold the lock. Raises AlreadyRunningError, naming
-    the directory and the process, if another platform runs.
+    the directory and the process, if another platform runs, SettingsError if the directory cannot be used.
     """
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
     path = settings.run_dir / "up.lock"
     deadline = time.monotonic() + patience.total_seconds()
     while True:
-        held = _try(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held = _try(path)
+        except OSError as error:
+            raise SettingsError(f"DATA_DIR={settings.data_dir} cannot be used: {error.strerror}") from error
         if held is not None:
             return held
         holder = _holder(path)

@@ -3,12 +3,13 @@
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -27,6 +28,8 @@ from workplatform.errors import SettingsError
 
 CONCURRENCY_PREFIX = "CONCURRENCY_"
 Source = Literal["environment", ".env", "default"]
+_LONGEST = timedelta(days=3650)
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def _split(value: object) -> object:
@@ -41,13 +44,45 @@ def _absolute(path: Path) -> Path:
 
 
 def _seconds(value: object) -> object:
-    return timedelta(seconds=float(value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return timedelta(seconds=float(value))
+    except ValueError:  # NaN too
+        raise ValueError("must be a number of seconds") from None
+    except OverflowError:
+        return timedelta.min if value.strip().startswith("-") else timedelta.max
+
+
+def _bounded(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= _LONGEST:
+        longest_s = _LONGEST // timedelta(seconds=1)
+        raise ValueError(f"must be more than 0 and at most {longest_s} seconds ({_LONGEST.days} days)")
+    return value
+
+
+def _some_jobs(value: int) -> int:
+    if not 1 <= value <= 1000:
+        raise ValueError("must be 1 to 1000")
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if not url.startswith(_REDIS_SCHEMES):
+        raise ValueError(f"must start with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # its own words could hold the password
+        raise ValueError("must be a URL such as redis://host:6379/0") from None
+    return value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Paths = Annotated[tuple[AbsolutePath, ...], BeforeValidator(_split)]
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_bounded)]
+Jobs = Annotated[int, AfterValidator(_some_jobs)]
 
 
 class Settings(BaseModel):
@@ -64,7 +99,7 @@ class Settings(BaseModel):
     queue_type: Literal["memory", "redis"] = Field(
         "memory", description="memory: an embedded server under DATA_DIR; redis: the server at REDIS_URL"
     )
-    redis_url: SecretStr = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         SecretStr("redis://localhost:6379"), description="The Redis or Valkey server for QUEUE_TYPE=redis"
     )
     key_prefix: str = Field("wp:", pattern=r"^[\w:.-]*$", description="Prefix of every key and queue in Redis")
@@ -79,7 +114,7 @@ class Settings(BaseModel):
     )
     job_packages: Words = Field(("workers",), description="Python packages with job types, comma-separated")
     max_concurrent_jobs: int = Field(5, ge=1, le=1000, description="Jobs that run on this node at a time, all types")
-    concurrency: Mapping[str, int] = Field(
+    concurrency: Mapping[str, Jobs] = Field(
         {}, description="Jobs of one queue at a time per worker, as CONCURRENCY_HLS=1; default: the job type's own"
     )
     node_name: str = Field(
@@ -113,20 +148,28 @@ class Settings(BaseModel):
     def _plain_node_name(cls, value: object) -> object:
         return re.sub(r"[^\w.-]", "-", value) if isinstance(value, str) else value
 
+    @field_validator("allowed_roots")
+    @classmethod
+    def _some_root(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not value:
+            raise ValueError("must name at least one folder")
+        return value
+
+    @field_validator("lease")
+    @classmethod
+    def _lasting_lease(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            raise ValueError("must be at least 1 second")
+        return value
+
     @field_validator("heartbeat")
     @classmethod
     def _beats_within_the_lease(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        if value < timedelta(seconds=0.1):
+            raise ValueError("must be at least 0.1 seconds")
         lease = info.data.get("lease")
         if lease is not None and value * 3 > lease:
             raise ValueError("must be at most a third of LEASE, or one lost packet costs the job")
-        return value
-
-    @field_validator("concurrency")
-    @classmethod
-    def _positive_concurrency(cls, value: Mapping[str, int]) -> Mapping[str, int]:
-        for queue, jobs in value.items():
-            if not 1 <= jobs <= 1000:
-                raise ValueError(f"{CONCURRENCY_PREFIX}{queue.upper()} must be 1 to 1000")
         return value
 
     @property
@@ -146,7 +189,15 @@ class Settings(BaseModel):
 
     def concurrency_of(self, queue: str, declared: int) -> int:
         """Return how many jobs of a queue one worker runs at a time."""
-        return self.concurrency.get(queue, declared)
+        return self.concurrency.get(_dashed(queue), declared)
+
+    def check_queues(self, queues: Iterable[str]) -> None:
+        """Raise SettingsError, naming every CONCURRENCY_... that is for none of the queues."""
+        known = {_dashed(queue) for queue in queues}
+        if unknown := sorted(self.concurrency.keys() - known):
+            names = ", ".join(map(_concurrency_name, unknown))
+            there_are = ", ".join(map(_concurrency_name, sorted(known)))
+            raise SettingsError(f"{names}: no job type uses such a queue; there are {there_are}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +222,7 @@ def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = No
         for name, text in mapping.items():
             field = name.lower()
             if name.startswith(CONCURRENCY_PREFIX):
-                concurrency.setdefault(field.removeprefix(CONCURRENCY_PREFIX.lower()).replace("_", "-"), text)
+                concurrency.setdefault(_dashed(field.removeprefix(CONCURRENCY_PREFIX.lower())), text)
                 sources["concurrency"] = origin  # type: ignore[assignment]
             elif name == field.upper() and field in Settings.model_fields and field not in values:
                 values[field] = text
@@ -195,10 +246,18 @@ def _validate(values: Mapping[str, Any]) -> Settings:
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
-    name = "_".join(str(part) for part in location if part != "concurrency").upper()
-    if location[:1] == ("concurrency",):
-        name = CONCURRENCY_PREFIX + name
+    field, *within = map(str, location)
+    name = _concurrency_name(within[0]) if field == "concurrency" and within else "_".join((field, *within)).upper()
     return f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _dashed(queue: str) -> str:
+    """Return a queue's name as the environment can spell it: there is no `-` in its names."""
+    return queue.replace("_", "-")
+
+
+def _concurrency_name(queue: str) -> str:
+    return CONCURRENCY_PREFIX + queue.replace("-", "_").upper()
 
 
 def _is_loopback(host: str) -> bool:
