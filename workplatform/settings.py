@@ -148,10 +148,10 @@ class Settings(BaseModel):
     def _plain_node_name(cls, value: object) -> object:
         return re.sub(r"[^\w.-]", "-", value) if isinstance(value, str) else value
 
-    @field_validator("allowed_roots")
+    @field_validator("allowed_roots", mode="before")
     @classmethod
-    def _some_root(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        if not value:
+    def _some_root(cls, value: object) -> object:
+        if isinstance(value, str) and not _split(value):  # in code, none but DATA_DIR can be meant
             raise ValueError("must name at least one folder")
         return value
 
