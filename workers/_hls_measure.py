@@ -10,6 +10,7 @@ import av
 import av.logging
 from av.container import InputContainer
 
+from workers._hls_command import MAX_FRAME_RATE
 from workers._hls_playlist import MEDIA_PLAYLIST
 from workplatform.errors import EncoderError
 
@@ -19,7 +20,7 @@ _AAC_OBJECT_TYPES = {"LC": 2, "HE-AAC": 5, "HE-AACv2": 29}
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One rendition: `codecs` after RFC 6381, size in pixels, frames per second (None for a single picture)."""
+    """One rendition: `codecs` after RFC 6381, size in pixels, frames per second (None: a single picture)."""
 
     codecs: str
     width: int
@@ -64,6 +65,11 @@ def _frame_rate(playlist: Path) -> float | None:
     if len(times) < 2:
         return None
     return float((len(times) - 1) / ((max(times) - min(times)) * tick))
+
+
+def lone_rate(source_rate: Fraction | None, duration_s: float) -> float:
+    """Return the frame rate of a single picture: the one its source names, else what showing it so long amounts to."""
+    return min(float(source_rate or 1 / duration_s), MAX_FRAME_RATE)
 
 
 def _open(path: Path) -> InputContainer:

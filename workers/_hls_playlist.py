@@ -12,7 +12,12 @@ MEDIA_PLAYLIST = "playlist.m3u8"
 SEGMENT_PATTERN = "segment_%05d.ts"
 SEGMENT_S = 6
 
-_SEGMENT_NAME = re.compile(r"segment_\d{5,}\.ts")
+_DIGIT = "[0-9]"
+# What earlier jobs may have left: these names and no others, so that files of somebody else stay. Six digits are for
+# videos of more than a week.
+OWNED = (f"*/{MEDIA_PLAYLIST}", f"*/segment_{5 * _DIGIT}.ts", f"*/segment_{6 * _DIGIT}.ts")
+
+_SEGMENT_NAME = re.compile(r"segment_[0-9]{5,6}\.ts")
 _DURATION = re.compile(r"#EXTINF:(\d+(?:\.\d+)?),")
 _ATTRIBUTE = re.compile(r'([A-Z-]+)=("[^"]*"|[^,]*)')
 _VARIANT = "#EXT-X-STREAM-INF:"
@@ -20,6 +25,8 @@ _ORIGIN = "# made from "
 # A run of segments shorter than this says nothing about what a network has to carry.
 _SHORTEST_RUN_S = 1.0
 _LONGEST_RUN = 1.5
+# What the master can say with three decimals.
+_LOWEST_FRAME_RATE = 0.001
 
 
 class IncompletePlaylistError(Exception):
@@ -78,13 +85,13 @@ class MediaPlaylist:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One rendition as the master playlist tells players; `frame_rate` is None for a single picture."""
+    """One rendition as the master playlist tells players."""
 
     name: str
     width: int
     height: int
     codecs: str
-    frame_rate: float | None
+    frame_rate: float
     bandwidth: int
     average_bandwidth: int
 
@@ -131,10 +138,11 @@ def master_playlist(variants: Iterable[Variant], origin: str) -> str:
     """Return the text of a master playlist; `origin` is kept in a comment and says what the output was made from."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS", f"{_ORIGIN}{origin}"]
     for variant in variants:
-        rate = "" if variant.frame_rate is None else f",FRAME-RATE={variant.frame_rate:.3f}"
+        rate = max(variant.frame_rate, _LOWEST_FRAME_RATE)
         lines.append(
             f"{_VARIANT}BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average_bandwidth},"
-            f'CODECS="{variant.codecs}",RESOLUTION={variant.width}x{variant.height}{rate}'
+            f'CODECS="{variant.codecs}",RESOLUTION={variant.width}x{variant.height},'
+            f"FRAME-RATE={rate:.3f}"
         )
         lines.append(f"{variant.name}/{MEDIA_PLAYLIST}")
     return "\n".join([*lines, ""])
@@ -162,7 +170,7 @@ def _variant(line: str, uri: str) -> Variant:
         width=int(width),
         height=int(height),
         codecs=found["CODECS"],
-        frame_rate=float(found["FRAME-RATE"]) if "FRAME-RATE" in found else None,
+        frame_rate=float(found["FRAME-RATE"]),
         bandwidth=int(found["BANDWIDTH"]),
         average_bandwidth=int(found["AVERAGE-BANDWIDTH"]),
     )

@@ -1,6 +1,7 @@
 """The `hls` job type: a video becomes an HLS stream in several qualities."""
 
 import hashlib
+import os
 import shlex
 from collections import deque
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ from pydantic import Field, field_validator
 from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full
 from workers._hls_command import ladder_command
 from workers._hls_ladder import Quality, Rung, climb
-from workers._hls_measure import measure
+from workers._hls_measure import lone_rate, measure
 from workers._hls_playlist import (
     MASTER,
     MEDIA_PLAYLIST,
+    OWNED,
     IncompletePlaylistError,
     Package,
     Variant,
@@ -84,7 +86,7 @@ class HlsRendition(WireModel):
     height: int = Field(description="Height in pixels", examples=[720])
     bandwidth: int = Field(description="Peak bits per second", examples=[2_900_000])
     average_bandwidth: int = Field(description="Average bits per second", examples=[2_500_000])
-    frame_rate: float | None = Field(description="Frames per second; null for a single picture", examples=[29.97])
+    frame_rate: float = Field(description="Frames per second", examples=[29.97])
     codecs: str = Field(description="Codecs after RFC 6381", examples=["avc1.64001f,mp4a.40.2"])
     playlist: str = Field(description="Path of its playlist", examples=["hls/film/720p/playlist.m3u8"])
 
@@ -117,11 +119,15 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     if kept is not None:
         job.progress(100, "already complete")
         return _result(kept, payload.output_dir, skipped=True)
-    output = job.output(payload.output_dir, directory=True, last=MASTER)
+    output = job.output(payload.output_dir, directory=True, last=MASTER, owned=OWNED)
+    if source.is_relative_to(output.target):
+        raise BadInputError(
+            f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
+        )
     job.stage("transcoding")
     _encode(job, source, video, rungs, output.path)
     job.stage("measuring")
-    package = _package(job, output.path, names)
+    package = _package(job, output.path, names, video)
     _note_shortness(job, package, video)
     (output.path / MASTER).write_text(master_playlist(package.variants, origin), encoding="utf-8")
     job.progress(100, f"{_renditions(len(rungs))} ready")
@@ -129,11 +135,12 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
 
 
 def _origin(source: Path, rungs: Sequence[Rung]) -> str:
-    """Return a fingerprint of the video's content and of what is made of it."""
+    """Return a fingerprint of the video and of what is made of it; the file's time tells of changes in its middle."""
     digest = hashlib.sha256(repr(rungs).encode())
-    size = source.stat().st_size
-    digest.update(str(size).encode())
     with source.open("rb") as file:
+        status = os.fstat(file.fileno())
+        size = status.st_size
+        digest.update(f"{size} {status.st_mtime_ns} ".encode())
         digest.update(file.read(_HASHED_BYTES))
         file.seek(max(0, size - _HASHED_BYTES))
         digest.update(file.read(_HASHED_BYTES))
@@ -202,7 +209,7 @@ def _span(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _package(job: JobContext, folder: Path, names: Sequence[str]) -> Package:
+def _package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVideo) -> Package:
     """Measure what was produced."""
     paths = [folder / name / MEDIA_PLAYLIST for name in names]
     try:
@@ -217,7 +224,7 @@ def _package(job: JobContext, folder: Path, names: Sequence[str]) -> Package:
             width=measured.width,
             height=measured.height,
             codecs=measured.codecs,
-            frame_rate=measured.frame_rate,
+            frame_rate=measured.frame_rate or lone_rate(video.frame_rate, playlist.duration_s),
             bandwidth=playlist.peak_bandwidth,
             average_bandwidth=playlist.average_bandwidth,
         )

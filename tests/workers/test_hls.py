@@ -1,5 +1,6 @@
 """The hls job: what it makes, tells and keeps; every rendition is decoded to its end."""
 
+import os
 import re
 from pathlib import Path
 
@@ -121,6 +122,38 @@ def test_overwrite_another_video_other_qualities_and_lost_segments_are_encoded_a
     samples.plain(source, duration=2)
     again = make_ladder(source, qualities=[{**TWO[1], "crf": 30}])
     assert again.result["skipped"] is False and again.result["duration"] == 2.0
+
+
+def test_a_video_that_changed_in_the_middle_is_encoded_again(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "film.mp4", "noise=alls=40:allf=t", duration=4)
+    make_ladder(source)
+    content, status = bytearray(source.read_bytes()), source.stat()
+    assert len(content) > 3 * (1 << 16), "its middle is neither in its head nor in its tail"
+    content[len(content) // 2] ^= 0xFF
+    source.write_bytes(content)
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+
+    assert make_ladder(source).result["skipped"] is False
+
+
+def test_a_new_encode_takes_away_the_old_ones_files_and_nobody_elses(tmp_path: Path) -> None:
+    source = samples.plain(tmp_path / "film.mp4", duration=13)
+    make_ladder(source)
+    strangers = {"out/low/precious.txt", "out/high/segment_00001-notes.ts", "out/own/film.srt", "out/poster.jpg"}
+    for name in strangers:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("precious")
+    samples.plain(source, duration=2)
+
+    make_ladder(source, qualities=TWO[1:], overwrite=True)
+
+    assert {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()} == {
+        "out/master.m3u8",
+        "out/low/playlist.m3u8",
+        "out/low/segment_00000.ts",
+        *strangers,
+    }
+    assert {(tmp_path / name).read_text() for name in strangers} == {"precious"}
 
 
 def test_progress_rises_over_all_renditions_with_speed_and_time_left(tmp_path: Path) -> None:

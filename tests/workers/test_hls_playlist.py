@@ -1,11 +1,15 @@
 """Playlists: what is read of produced ones, and what the master says."""
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from workers._hls_measure import avc_codec
+from workers._hls_measure import avc_codec, lone_rate
 from workers._hls_playlist import (
+    OWNED,
+    SEGMENT_PATTERN,
     IncompletePlaylistError,
     MediaPlaylist,
     Segment,
@@ -61,6 +65,31 @@ def test_the_master_says_all_that_players_choose_by() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("source_rate", "duration_s", "rate"),
+    [(Fraction(25), 0.5, 25), (None, 0.5, 2), (None, 0.001, 60), (Fraction(90_000), 0.5, 60)],
+)
+def test_a_single_picture_has_its_sources_rate_or_that_of_its_length(
+    source_rate: Fraction | None, duration_s: float, rate: float
+) -> None:
+    assert lone_rate(source_rate, duration_s) == rate
+
+
+def test_a_frame_rate_is_never_said_to_be_zero() -> None:
+    assert ",FRAME-RATE=0.001\n" in master_playlist([replace(VARIANT, frame_rate=1 / 3600)], "abc")
+
+
+def test_owned_are_the_names_that_the_handler_writes_and_no_others(tmp_path: Path) -> None:
+    ours = {"720p/playlist.m3u8"} | {f"720p/{SEGMENT_PATTERN % number}" for number in (0, 99_999, 100_000)}
+    others = {"playlist.m3u8", "segment_00000.ts", "720p/segment_1.ts", "720p/segment_00000-cut.ts", "720p/notes.txt"}
+    others |= {"720p/my.playlist.m3u8", "720p/old/segment_00000.ts", "720p/segment_00000.ts.bak", "master.m3u8"}
+    for name in ours | others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    assert {str(path.relative_to(tmp_path)) for pattern in OWNED for path in tmp_path.glob(pattern)} == ours
+
+
 def test_a_complete_package_is_read_back(tmp_path: Path) -> None:
     package = read_package(a_package(tmp_path), ["720p"], "abc")
 
@@ -85,6 +114,9 @@ def test_a_complete_package_is_read_back(tmp_path: Path) -> None:
         lambda folder: (folder / "master.m3u8").write_bytes(b"\xff\xfe"),
         lambda folder: (folder / "master.m3u8").write_text(master_playlist([VARIANT], "another source")),
         lambda folder: (folder / "master.m3u8").write_text(master_playlist([], "abc")),
+        lambda folder: (folder / "master.m3u8").write_text(
+            (folder / "master.m3u8").read_text().replace(",FRAME-RATE=29.970", "")
+        ),
         lambda folder: (folder / "master.m3u8").write_text("# made from abc\n#EXT-X-STREAM-INF:X\n720p/playlist.m3u8"),
         lambda folder: (folder / "720p" / "playlist.m3u8").write_text(
             "#EXTM3U\n#EXTINF:six,\nsegment_00000.ts\n#EXT-X-ENDLIST\n"

@@ -60,6 +60,26 @@ def test_what_is_no_video_is_refused_in_a_sentence_and_leaves_nothing(
     assert files_below(tmp_path) == {name}
 
 
+@pytest.mark.parametrize("name", ["out/film.mp4", "out/360p/segment_00000.ts", "out/a/b/film.mp4"])
+@pytest.mark.parametrize("folder", ["out", "./x/../out/", "link"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_source_inside_the_output_folder_is_refused_and_kept(
+    tmp_path: Path, name: str, folder: str, overwrite: bool
+) -> None:
+    source = tmp_path / name
+    source.parent.mkdir(parents=True)
+    samples.plain(source, duration=1)
+    (tmp_path / "link").symlink_to("out")
+    before, content = files_below(tmp_path), source.read_bytes()
+
+    with pytest.raises(BadInputError) as caught:
+        run_inline(hls, {"inputPath": name, "outputDir": folder, "overwrite": overwrite}, root=tmp_path)
+
+    assert caught.value.message == f"{name} lies inside {folder}: give the stream a folder of its own"
+    assert files_below(tmp_path) == before
+    assert source.read_bytes() == content
+
+
 def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
     samples.song_with_cover(tmp_path / "song.mp3")
 

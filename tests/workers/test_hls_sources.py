@@ -181,8 +181,8 @@ def test_sound_that_begins_late_is_filled_with_silence(tmp_path: Path) -> None:
     assert made.streams[0].sound_s == pytest.approx(3, abs=0.1)
 
 
-@pytest.mark.parametrize(("frames", "rate"), [(8, 25.0), (1, None)])
-def test_a_very_short_video_is_one_playable_segment(tmp_path: Path, frames: int, rate: float | None) -> None:
+@pytest.mark.parametrize("frames", [8, 1])
+def test_a_very_short_video_is_one_playable_segment(tmp_path: Path, frames: int) -> None:
     path = tmp_path / "blink.mp4"
     samples.ffmpeg(*samples.picture(), "-frames:v", frames, "-c:v", "libx264", "-pix_fmt", "yuv420p", path)
 
@@ -190,7 +190,18 @@ def test_a_very_short_video_is_one_playable_segment(tmp_path: Path, frames: int,
 
     assert len(made.streams[0].times) == frames
     assert made.result["segments"] == 2
-    assert made.result["renditions"][0]["frameRate"] == rate
+    assert made.result["renditions"][0]["frameRate"] == 25.0
+    assert read_master(tmp_path / "out" / "master.m3u8")["low/playlist.m3u8"]["FRAME-RATE"] == "25.000"
+
+
+def test_a_single_picture_of_a_millisecond_is_kept_at_a_rate_that_screens_show(tmp_path: Path) -> None:
+    path = tmp_path / "still.mkv"
+    samples.ffmpeg(*samples.picture(rate=1000), "-frames:v", 1, "-c:v", "libx264", "-pix_fmt", "yuv420p", path)
+
+    made = make_ladder(path)
+
+    assert len(made.streams[0].times) == 1
+    assert made.result["renditions"][0]["frameRate"] == 60
 
 
 def test_a_clock_that_does_not_start_at_zero_changes_nothing(tmp_path: Path) -> None:
