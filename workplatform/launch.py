@@ -19,14 +19,13 @@ from workplatform import embedded, logs, processes, runlock
 from workplatform.address import local_host, local_url
 from workplatform.errors import AlreadyRunningError, SettingsError, StoreUnavailableError
 from workplatform.linelog import LineLog, LineStream
-from workplatform.registry import discover
 from workplatform.runlock import RunLock
 from workplatform.settings import Settings
 from workplatform.supervisor import Role, Supervisor
 
 _PORT_PATIENCE = timedelta(seconds=10)
 _FALSE_STARTS = 3
-_ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler")
+_ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler", "workplatform.bootstrap")
 
 log = structlog.get_logger()
 
@@ -92,9 +91,9 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
 
     Pages that are never written stay shared. gc.freeze keeps the collector off them: it would write to every object.
     """
-    worker, scheduler = (importlib.import_module(name) for name in _ROLE_MODULES)
-    queues = discover(settings.job_packages).queues
-    settings.check_queues(queues)
+    worker, scheduler, bootstrap = (importlib.import_module(name) for name in _ROLE_MODULES)
+    # Built once here, nothing is connected: what is wrong with the settings ends `up`, not each role again and again.
+    queues = bootstrap.build(settings).registry.queues
     gc.collect()
     gc.freeze()
     starts = {queue: partial(worker.run, settings, queue) for queue in sorted(queues)}
