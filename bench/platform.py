@@ -74,7 +74,7 @@ def _first_job(url: str) -> None:
             answer = requests.post(url, json=document, timeout=10)
             break
         except requests.ConnectionError:
-            time.sleep(0.02)
+            time.sleep(0.05)
     answer.raise_for_status()
     _wait(url, 1)
 
@@ -87,7 +87,7 @@ def _wait(url: str, jobs: int) -> None:
             sys.exit("a job failed: workplatform jobs --status failed")
         if page["total"] >= jobs:
             return
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def _completed(url: str) -> int:

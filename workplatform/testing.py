@@ -40,16 +40,23 @@ class InlineRun:
 
 @contextmanager
 def inline_job(
-    root: Path, *, preload: tuple[str, ...] = (), time_limit: timedelta = timedelta(minutes=10)
+    root: Path,
+    *,
+    preload: tuple[str, ...] = (),
+    time_limit: timedelta = timedelta(minutes=10),
+    children: ChildPool | None = None,
 ) -> Iterator[InlineRun]:
-    """Give a context whose files live under `root`; on success outputs are committed, else discarded."""
+    """Give a context whose files live under `root`; on success outputs are committed, else discarded.
+
+    `children` lends warm children, as a worker has them; without, the run has its own.
+    """
     state = root / ".workplatform"
     pulse = Pulse(_JOB_ID, 1, time_limit=time_limit, on_change=threading.Event())
     roots = Roots([root], base=root, reserved=[state])
     files = LocalFiles(roots, Journals(state / "attempts").open(_JOB_ID, 1), state / "work")
-    children = ChildPool(preload=preload)
+    pool = children or ChildPool(preload=preload)
     outbound = Outbound(allowed_hosts=(), allow_loopback=True)
-    job = JobContext(job_id=_JOB_ID, attempt=1, reporter=pulse, files=files, children=children, outbound=outbound)
+    job = JobContext(job_id=_JOB_ID, attempt=1, reporter=pulse, files=files, children=pool, outbound=outbound)
     run = InlineRun(job, pulse, files)
     try:
         yield run
@@ -58,7 +65,8 @@ def inline_job(
     finally:
         run.look()
         files.discard()
-        children.close()
+        if children is None:
+            pool.close()
 
 
 def run_inline(handler: Callable[..., Any], payload: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
