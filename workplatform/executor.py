@@ -27,7 +27,7 @@ from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Beat, Claimant, Grant, NewJob, Refusal, Settled, Settlement
-from workplatform.submission import BuildMessage, Submitter
+from workplatform.submission import Submitter
 
 _log = structlog.get_logger()
 
@@ -46,7 +46,6 @@ class Tools:
     registry: Registry
     submitter: Submitter
     callbacks: Callbacks
-    build_message: BuildMessage
 
 
 @dataclass(slots=True)
@@ -97,7 +96,7 @@ class Executor:
         The claim is on its way while the thread that is to run the job still wakes up. Claiming the next job in the
         step that settles the last one spares a loaded worker the way through Celery's loop.
         """
-        message = self._tools.build_message(job_id, job_type.name, job_type.queue, priority)
+        message = self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
         if self.is_draining:
             return partial(self._give_back, job_id, message)
         claim = uuid.uuid4().hex
@@ -137,7 +136,7 @@ class Executor:
         files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work")
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
-        message = tools.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
+        message = tools.submitter.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
         return Attempt(grant, job_type, message, pulse, files, log)
 
     def _perform(self, attempt: Attempt) -> Next | None:

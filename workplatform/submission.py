@@ -48,7 +48,7 @@ class Submitter:
 
     def __init__(self, registry: Registry, build_message: BuildMessage) -> None:
         self._registry = registry
-        self._build_message = build_message
+        self.build_message = build_message
 
     def prepare(self, document: object) -> NewJob:
         """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field."""
@@ -69,12 +69,12 @@ class Submitter:
             queue=job_type.queue,
             priority=priority,
             spec=orjson.dumps(_spec(submission)),
-            message=self._build_message(job_id, job_type.name, job_type.queue, priority),
+            message=self.build_message(job_id, job_type.name, job_type.queue, priority),
         )
 
     def wakeup(self, record: Record) -> bytes:
         """Build the message that wakes a worker up for an existing job."""
-        return self._build_message(record.id, record.type, record.queue, record.priority)
+        return self.build_message(record.id, record.type, record.queue, record.priority)
 
     def policy(self, type_name: str, spec: Mapping[str, Any]) -> RetryPolicy:
         """Return the retry policy in force for a job."""

@@ -17,7 +17,7 @@ import psutil
 import structlog
 
 from workplatform.bootstrap import Platform, build
-from workplatform.celery_app import Consumer, Wakeups, add_task, app, signals
+from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
@@ -94,7 +94,6 @@ class Crew:
             registry=platform.registry,
             submitter=platform.submitter,
             callbacks=platform.callbacks,
-            build_message=Wakeups().build,
         )
 
     def _announce(self) -> None:

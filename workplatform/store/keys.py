@@ -36,10 +36,6 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.events = f"{prefix}events"
-        self.scheduled = f"{prefix}scheduled"
-        self.leases = f"{prefix}leases"
-        self.serving = f"{prefix}serving"
-        self.types = f"{prefix}types"
 
     def job(self, job_id: str) -> str:
         """Return the record's key."""
@@ -48,7 +44,3 @@ class Keys:
     def logs(self, job_id: str) -> str:
         """Return the key of the job's log."""
         return f"{self.prefix}logs:{job_id}"
-
-    def worker(self, name: str) -> str:
-        """Return the key of a worker's announcement."""
-        return f"{self.prefix}worker:{name}"
