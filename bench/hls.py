@@ -52,7 +52,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(1 if compare(Path(folder), options.rounds) else 0)
+        try:
+            missed = compare(Path(folder), options.rounds)
+        finally:
+            WARM.close()
+    sys.exit(1 if missed else 0)
 
 
 def compare(folder: Path, rounds: int) -> list[str]:

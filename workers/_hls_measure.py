@@ -1,9 +1,8 @@
 """What players are told about a rendition, measured from its bitstream; runs in an isolated child."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 
 import av
@@ -11,7 +10,7 @@ import av.logging
 from av.container import InputContainer
 
 from workers._hls_command import MAX_FRAME_RATE
-from workers._hls_playlist import MEDIA_PLAYLIST
+from workers._hls_playlist import MediaPlaylist, Segment
 from workplatform.errors import EncoderError
 
 _SPS = 7
@@ -28,43 +27,43 @@ class Measured:
     frame_rate: float | None
 
 
-def measure(folder: Path, names: Sequence[str]) -> list[Measured]:
-    """Measure the renditions in the subfolders of these names. Raises EncoderError if one cannot be read.
+def measure(folder: Path, playlists: Mapping[str, MediaPlaylist], frames: int) -> list[Measured]:
+    """Measure the renditions in the subfolders of these names; each holds `frames` pictures.
 
-    All have the same frames, so these are counted once, in the rendition that is smallest to read.
+    Raises EncoderError if one cannot be read.
     """
     av.logging.set_level(None)
     av.logging.set_libav_level(av.logging.PANIC)
+    smallest = min(playlists, key=lambda name: playlists[name].size_bytes)
     try:
-        smallest = min(names, key=lambda name: sum(file.stat().st_size for file in (folder / name).iterdir()))
-        rate = _frame_rate(folder / smallest / MEDIA_PLAYLIST)
-        return [_measured(folder / name, rate) for name in names]
+        rate = _frame_rate(folder / smallest, playlists[smallest].segments, frames)
+        return [_measured(folder / name, playlist.segments[0], rate) for name, playlist in playlists.items()]
     except av.FFmpegError as error:
         raise EncoderError(f"what was encoded cannot be read: {error.strerror}") from error
 
 
-def _measured(folder: Path, rate: float | None) -> Measured:
-    with _open(min(folder.glob("segment_*.ts"))) as container:
+def _measured(folder: Path, segment: Segment, rate: float | None) -> Measured:
+    with _open(folder / segment.name) as container:
         stream = container.streams.video[0]
-        packets = container.demux(stream)
         # A segment begins with a keyframe, and this with the parameter sets.
-        first = next(packets)
-        codecs = [avc_codec(bytes(first))]
+        codecs = [avc_codec(bytes(next(container.demux(stream))))]
         codecs += [f"mp4a.40.{_AAC_OBJECT_TYPES[audio.profile or 'LC']}" for audio in container.streams.audio]
-        for packet in chain((first,), packets):
-            for frame in stream.decode(packet):
-                return Measured(",".join(codecs), frame.width, frame.height, rate)
-    raise EncoderError(f"the first segment of {folder.name} has no picture")
+        return Measured(",".join(codecs), stream.width, stream.height, rate)
 
 
-def _frame_rate(playlist: Path) -> float | None:
-    with _open(playlist) as container:
+def _frame_rate(folder: Path, segments: Sequence[Segment], frames: int) -> float | None:
+    """Return frames over time from the first picture to the last.
+
+    Playlists tell how far the first pictures of two segments are apart; only the last segment has to be read.
+    """
+    if frames < 2:
+        return None
+    with _open(folder / segments[-1].name) as container:
         stream = container.streams.video[0]
         times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
         tick = stream.time_base or Fraction(1, 90_000)
-    if len(times) < 2:
-        return None
-    return float((len(times) - 1) / ((max(times) - min(times)) * tick))
+    span_s = sum(segment.duration_s for segment in segments[:-1]) + float((max(times) - min(times)) * tick)
+    return round((frames - 1) / span_s, 6)
 
 
 def lone_rate(source_rate: Fraction | None, duration_s: float) -> float:
@@ -73,7 +72,9 @@ def lone_rate(source_rate: Fraction | None, duration_s: float) -> float:
 
 
 def _open(path: Path) -> InputContainer:
-    return av.open(f"file:{path}", "r", container_options={"protocol_whitelist": "file"})
+    """Open a segment; its headers are parsed and no picture is decoded."""
+    options = {"skip_frame": "all"}
+    return av.open(f"file:{path}", "r", options=options, container_options={"protocol_whitelist": "file"})
 
 
 def avc_codec(stream: bytes) -> str:

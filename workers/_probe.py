@@ -87,10 +87,13 @@ def _audio(container: InputContainer) -> SourceAudio | None:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
-    """Decode until a frame comes out; damage before it is passed over, as players do."""
+    """Decode until a frame comes out; damage before it is passed over, as players do.
+
+    A keyframe is not left to wait in the decoder for the frames that might be shown before it.
+    """
     try:
         for count, packet in enumerate(container.demux(stream)):
-            frame = _decoded(stream, packet)
+            frame = _decoded(stream, packet) or (_decoded(stream, None) if packet.is_keyframe else None)
             if frame is not None:
                 return frame
             if count > _MAX_PACKETS_UNTIL_A_FRAME:
@@ -100,11 +103,15 @@ def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> V
     raise BadInputError(f"damaged video: no frame of {name} can be decoded")
 
 
-def _decoded(stream: VideoStream, packet: "Packet[VideoStream]") -> VideoFrame | None:
+def _decoded(stream: VideoStream, packet: "Packet[VideoStream] | None") -> VideoFrame | None:
+    """Return the frame that a packet, or the decoder's end (None), brings out; after that end it can start again."""
     try:
         return next(iter(stream.decode(packet)), None)
     except av.FFmpegError:
         return None
+    finally:
+        if packet is None:
+            stream.codec_context.flush_buffers()
 
 
 def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:

@@ -125,9 +125,9 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
     job.stage("transcoding")
-    _encode(job, source, video, rungs, output.path)
+    frames = _encode(job, source, video, rungs, output.path)
     job.stage("measuring")
-    package = _package(job, output.path, names, video)
+    package = _package(job, output.path, names, video, frames)
     _note_shortness(job, package, video)
     (output.path / MASTER).write_text(master_playlist(package.variants, origin), encoding="utf-8")
     job.progress(100, f"{_renditions(len(rungs))} ready")
@@ -158,7 +158,8 @@ def _complete(job: JobContext, folder: str, names: Sequence[str], origin: str) -
         return None
 
 
-def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], folder: Path) -> None:
+def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], folder: Path) -> int:
+    """Make all renditions; return the number of pictures that each has."""
     for rung in rungs:
         (folder / rung.name).mkdir()
     command = ladder_command(source, video, rungs)
@@ -181,6 +182,7 @@ def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[R
         raise EncoderError(f"ffmpeg could not make the renditions: {failure_reason(ended.returncode, tail)}")
     if not reader.latest.frames:
         raise BadInputError("damaged video: no picture of it could be decoded")
+    return reader.latest.frames
 
 
 def _tell(job: JobContext, progress: Progress, duration_s: float | None, count: int) -> None:
@@ -209,11 +211,11 @@ def _span(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVideo) -> Package:
+def _package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVideo, frames: int) -> Package:
     """Measure what was produced."""
     paths = [folder / name / MEDIA_PLAYLIST for name in names]
     try:
-        playlists = [read_media_playlist(path) for path in paths]
+        playlists = dict(zip(names, map(read_media_playlist, paths), strict=True))
     except IncompletePlaylistError as error:
         raise EncoderError(f"ffmpeg left an unfinished rendition: {error}") from error
     for path in paths:
@@ -228,9 +230,11 @@ def _package(job: JobContext, folder: Path, names: Sequence[str], video: SourceV
             bandwidth=playlist.peak_bandwidth,
             average_bandwidth=playlist.average_bandwidth,
         )
-        for name, playlist, measured in zip(names, playlists, job.isolated(measure, folder, names), strict=True)
+        for (name, playlist), measured in zip(
+            playlists.items(), job.isolated(measure, folder, playlists, frames), strict=True
+        )
     ]
-    return Package(tuple(variants), tuple(playlists))
+    return Package(tuple(variants), tuple(playlists.values()))
 
 
 def _note_shortness(job: JobContext, package: Package, video: SourceVideo) -> None:

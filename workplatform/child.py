@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_out_of_space
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _TAIL: Final = 40
 _CHUNK: Final = 65536
@@ -68,6 +69,14 @@ class Raised:
     trace: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a request ended, and whether no process that it started lives on."""
+
+    outcome: Returned | Raised
+    is_alone: bool
+
+
 def serve(connection: Connection) -> None:
     """Answer requests until the other end closes."""
     _settle_in()
@@ -76,19 +85,35 @@ def serve(connection: Connection) -> None:
             request = connection.recv()
         except EOFError:
             return
+        outcome = _outcome(request, connection)
+        is_alone = _is_alone() and (_LIBC is not None or isinstance(request, Call))
         try:
-            answer: Returned | Raised = Returned(_perform(request, connection))
-        except PlatformError as error:
-            answer = Raised(error, error.message, "")
-        except OSError as error:
-            full = NoSpaceError() if is_out_of_space(error) else None
-            answer = Raised(full, f"{type(error).__name__}: {error.strerror or error}", traceback.format_exc())
-        except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
-            answer = Raised(None, f"{type(error).__name__}: {error}", traceback.format_exc())
-        try:
-            connection.send(answer)
+            connection.send(Answer(outcome, is_alone))
         except (TypeError, AttributeError, ValueError) as error:
-            connection.send(Raised(None, f"the result cannot be sent: {error}", traceback.format_exc()))
+            text = f"the result cannot be sent: {error}"
+            connection.send(Answer(Raised(None, text, traceback.format_exc()), is_alone))
+
+
+def _outcome(request: Call | Command, connection: Connection) -> Returned | Raised:
+    try:
+        return Returned(_perform(request, connection))
+    except PlatformError as error:
+        return Raised(error, error.message, "")
+    except OSError as error:
+        full = NoSpaceError() if is_out_of_space(error) else None
+        return Raised(full, f"{type(error).__name__}: {error.strerror or error}", traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
+        return Raised(None, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _is_alone() -> bool:
+    """Whether nothing is left below this process; on Linux it inherits the orphans of what it started."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def die_with_parent() -> None:
@@ -100,6 +125,8 @@ def die_with_parent() -> None:
 def _settle_in() -> None:
     os.setsid()
     die_with_parent()
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A program in the group gets the chance that SIGTERM gives; the child itself waits for its end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

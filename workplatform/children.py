@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import structlog
 
-from workplatform.child import Call, Command, Line, Raised, Returned, serve
+from workplatform.child import Answer, Call, Command, Line, Returned, serve
 from workplatform.context import Completed, OnLine
 from workplatform.errors import ChildCrashedError, JobError
 
@@ -80,16 +80,17 @@ class ChildPool:
         is_reusable = False
         try:
             answer = child.ask(request, check, on_line)
-            # A program may leave processes behind; ending the child's group ends them.
-            is_reusable = isinstance(request, Call) and child.calls < _CALLS_PER_CHILD
+            # What a program left behind ends with the child's group.
+            is_reusable = answer.is_alone and child.calls < _CALLS_PER_CHILD
         finally:
             self._take_back(child, is_reusable=is_reusable)
-        if isinstance(answer, Returned):
-            return answer.value
-        if answer.error is not None:
-            raise answer.error
-        _log.warning("child_raised", error=answer.text, trace=answer.trace)
-        raise JobError(answer.text)
+        outcome = answer.outcome
+        if isinstance(outcome, Returned):
+            return outcome.value
+        if outcome.error is not None:
+            raise outcome.error
+        _log.warning("child_raised", error=outcome.text, trace=outcome.trace)
+        raise JobError(outcome.text)
 
     def _lend(self) -> "_Child":
         with self._lock:
@@ -119,9 +120,7 @@ class _Child:
         self._runs_program = False
         self.calls = 0
 
-    def ask(
-        self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None
-    ) -> Returned | Raised:
+    def ask(self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None) -> Answer:
         """Send a request and wait for its answer; raises what `check` raises, or ChildCrashedError."""
         self.calls += 1
         self._runs_program = isinstance(request, Command)
@@ -130,8 +129,9 @@ class _Child:
             while True:
                 while not self._connection.poll(_POLL_S):
                     check()
-                answer: Line | Returned | Raised = self._connection.recv()
-                if not isinstance(answer, Line):
+                answer: Line | Answer = self._connection.recv()
+                if isinstance(answer, Answer):
+                    self._runs_program = False
                     return answer
                 if on_line:
                     on_line(answer)
@@ -162,7 +162,7 @@ class _Child:
         """Wait for the answer of a request that was told to end."""
         try:
             while (left := deadline - time.monotonic()) > 0 and self._connection.poll(left):
-                if not isinstance(self._connection.recv(), Line):
+                if isinstance(self._connection.recv(), Answer):
                     return
         except (EOFError, ConnectionError):
             return
