@@ -54,7 +54,10 @@ class Submitter:
         """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field."""
         if not isinstance(document, dict):
             raise InvalidSubmissionError("a job is an object with type and payload", [_problem("", "not an object")])
-        submission = _checked(Submission, document, "")
+        try:
+            submission = _checked(Submission, document, "")
+        except InvalidSubmissionError as error:
+            raise _invalid([*error.problems, *self._payload_problems(document)]) from error
         job_type = self._type(submission.type)
         _checked(job_type.payload_model, submission.payload, "/payload")
         return self.make(job_type, submission)
@@ -86,6 +89,17 @@ class Submitter:
             policy = policy.model_copy(update={"max_retries": spec["maxRetries"]})
         return policy
 
+    def _payload_problems(self, document: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Look at the payload of a submission that is wrong elsewhere, as far as its type is known."""
+        job_type, payload = self._registry.get(str(document.get("type"))), document.get("payload")
+        if job_type is None or not isinstance(payload, dict):
+            return []
+        try:
+            _checked(job_type.payload_model, payload, "/payload")
+        except InvalidSubmissionError as error:
+            return error.problems
+        return []
+
     def _type(self, name: str) -> JobType:
         job_type = self._registry.get(name)
         if job_type is None:
@@ -114,11 +128,15 @@ def _checked(model: type[M], value: object, base: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = [_from_pydantic(item, base) for item in error.errors(include_url=False, include_input=False)]
-        first = problems[0]
-        where = first["pointer"].lstrip("/").replace("/", ".") or "the document"
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise InvalidSubmissionError(f"{where}: {first['detail']}{more}", problems) from error
+        found = error.errors(include_url=False, include_input=False)
+        raise _invalid([_from_pydantic(item, base) for item in found]) from error
+
+
+def _invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
+    first = problems[0]
+    where = first["pointer"].lstrip("/").replace("/", ".") or "the document"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return InvalidSubmissionError(f"{where}: {first['detail']}{more}", problems)
 
 
 def _from_pydantic(item: ErrorDetails, base: str) -> dict[str, str]:

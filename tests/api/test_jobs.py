@@ -92,11 +92,11 @@ def test_arrays_are_bounded(submitting: FlaskClient) -> None:
 
 
 def test_what_is_wrong_with_a_submission_is_named_field_by_field(submitting: FlaskClient) -> None:
-    wrong = {"type": "nap", "payload": {"paht": "x", "seconds": "long"}}
+    wrong = {"type": "nap", "priority": 9, "payload": {"paht": "x", "seconds": "long"}}
     document = problem(submitting.post("/api/jobs", json=wrong), 422)
 
     pointers = {item["pointer"]: item["detail"] for item in document["errors"]}
-    assert set(pointers) == {"/payload/path", "/payload/paht", "/payload/seconds"}
+    assert set(pointers) == {"/priority", "/payload/path", "/payload/paht", "/payload/seconds"}
     assert pointers["/payload/paht"] == "unknown field; check its spelling"
     assert "noop" in problem(submitting.post("/api/jobs", json={"type": "nope", "payload": {}}), 422)["error"]
 
