@@ -13,7 +13,6 @@ from tests.documents import DOCUMENTS, ROOT, anchors, blocks, codes, links, tabl
 from workplatform.bootstrap import build
 from workplatform.cli import COMMANDS
 from workplatform.cli.config import shown
-from workplatform.errors import Cancelled, JobError, ShuttingDown
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
 from workplatform.settings import Settings, load
@@ -124,16 +123,6 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
 def test_the_fields_of_a_submission_are_those_of_the_code() -> None:
     documented = {codes(row[0])[0] for row in table("docs/api.md", "field", "meaning")}
     assert documented == {str(info.alias) for info in Submission.model_fields.values()}
-
-
-def test_the_error_codes_of_jobs_are_those_of_the_code() -> None:
-    kinds = [JobError]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    # a cancelled job did not fail, and a job whose worker stops did not end
-    real = {kind.code: kind.retryable for kind in kinds if kind not in (Cancelled, ShuttingDown)} | {"internal": True}
-    rows = table("docs/api.md", "code", "means", "tried again")
-    assert {codes(code)[0]: {"yes": True, "no": False}[again] for code, _, again in rows} == real
 
 
 def test_the_arguments_of_a_declaration_are_those_of_the_code() -> None:

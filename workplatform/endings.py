@@ -11,6 +11,7 @@ from workplatform.errors import (
     PlatformError,
     RetryLater,
     ShuttingDown,
+    StoreUnavailableError,
     WorkerLostError,
     is_out_of_space,
 )
@@ -68,9 +69,10 @@ def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) ->
 
 def describe(error: BaseException) -> dict[str, Any]:
     """Return what the record keeps of an error: code, message, whether a retry can help."""
-    if isinstance(error, PlatformError):
-        retryable = error.retryable if isinstance(error, JobError) else True
-        return {"code": error.code, "message": error.message, "retryable": retryable}
+    if isinstance(error, JobError):
+        return {"code": error.code, "message": error.message, "retryable": error.retryable}
+    if isinstance(error, StoreUnavailableError):
+        return {"code": error.code, "message": error.message, "retryable": True}
     if isinstance(error, OSError) and is_out_of_space(error):
         return describe(NoSpaceError())
-    return {"code": "internal", "message": f"{type(error).__name__}: {error}", "retryable": True}
+    return {"code": PlatformError.code, "message": f"{type(error).__name__}: {error}", "retryable": True}

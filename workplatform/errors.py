@@ -119,6 +119,77 @@ class UrlForbiddenError(JobError):
     retryable = False
 
 
+class SourceRefusedError(JobError):
+    """The source answered that it will not give the file."""
+
+    code = "source_http_4xx"
+    retryable = False
+
+
+class SourceFailedError(JobError):
+    """The source failed while it answered."""
+
+    code = "source_http_5xx"
+
+
+class SourceUnreachableError(JobError):
+    """The source cannot be reached, or broke off the connection."""
+
+    code = "source_unreachable"
+
+
+class UnexpectedContentError(JobError):
+    """The source gave something else than was asked for."""
+
+    code = "unexpected_content"
+    retryable = False
+
+
+class ChecksumError(JobError):
+    """What arrived does not have the checksum that was asked for."""
+
+    code = "checksum"
+
+
+class TooLargeError(JobError):
+    """The file is larger than is allowed."""
+
+    code = "too_large"
+    retryable = False
+
+
+class TooSlowError(JobError):
+    """The source sends too slowly."""
+
+    code = "too_slow"
+
+
+class StorageError(JobError):
+    """The storage failed."""
+
+    code = "storage"
+
+
+class StorageRefusedError(JobError):
+    """The storage refused: no such bucket, not permitted, or not in the list of allowed buckets."""
+
+    code = "storage_refused"
+    retryable = False
+
+
+class BrowserError(JobError):
+    """The browser failed."""
+
+    code = "browser"
+
+
+class BrowserMissingError(JobError):
+    """There is no browser on this node."""
+
+    code = "browser_missing"
+    retryable = False
+
+
 class EncoderError(JobError):
     """The encoder failed."""
 
