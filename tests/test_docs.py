@@ -15,7 +15,7 @@ from workplatform.cli import COMMANDS
 from workplatform.cli.config import shown
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
-from workplatform.settings import Settings, load
+from workplatform.settings import SECRETS, Settings, load
 from workplatform.states import TRANSITIONS, Event, Status, WaitingReason
 from workplatform.submission import Submission
 from workplatform.wire import callback_document
@@ -89,7 +89,7 @@ def test_the_example_of_an_env_file_spells_out_the_defaults(here: Path, registry
 
 def test_every_setting_that_a_document_names_exists() -> None:
     others = {"WORKPLATFORM_URL", "SSL_CERT_FILE"}
-    known = {name.upper() for name in Settings.model_fields} | others
+    known = {name.upper() for name in Settings.model_fields} | others | {f"{name}_FILE" for name in SECRETS}
     named = {
         name
         for document in DOCUMENTS

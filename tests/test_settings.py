@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from workplatform.bootstrap import build
+from workplatform.embedded import address, shown_address
 from workplatform.errors import SettingsError
 from workplatform.settings import Settings, load
 
@@ -130,3 +131,36 @@ def test_a_key_opens_other_addresses_and_an_empty_one_is_none(tmp_path: Path) ->
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from the file\n")
+    settings = read(tmp_path, API_KEY_FILE=str(tmp_path / "key"), API_KEY="", REDIS_PASSWORD_FILE="")
+    assert settings.api_key is not None and settings.api_key.get_secret_value() == "from the file"
+    assert settings.redis_password is None
+
+
+def test_a_secret_file_that_cannot_be_used_is_named_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe hush")
+    for name in ("missing", "empty", "binary"):
+        with pytest.raises(SettingsError, match=rf"API_KEY_FILE=.*{name} (cannot|is)") as refused:
+            read(tmp_path, API_KEY_FILE=str(tmp_path / name))
+        assert "hush" not in refused.value.message
+    with pytest.raises(SettingsError, match="both set"):
+        read(tmp_path, API_KEY_FILE=str(tmp_path / "empty"), API_KEY="x")
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("redis://redis:6379/0", "redis://:p%40ss%2F@redis:6379/0"),
+        ("rediss://me@redis", "rediss://me:p%40ss%2F@redis"),
+        ("redis://:own@redis", "redis://:own@redis"),
+        ("redis://[::1]:6379/2?a=b", "redis://:p%40ss%2F@[::1]:6379/2?a=b"),
+    ],
+)
+def test_a_password_given_apart_gets_into_the_url_of_redis(tmp_path: Path, url: str, whole: str) -> None:
+    settings = read(tmp_path, QUEUE_TYPE="redis", REDIS_URL=url, REDIS_PASSWORD="p@ss/")  # noqa: S106
+    assert address(settings) == whole
+    assert "p%40ss" not in shown_address(settings)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import redis
 
@@ -56,8 +57,18 @@ def socket_path(settings: Settings) -> Path:
 def address(settings: Settings) -> str:
     """Return the URL, in redis-py's form, at which every process of the platform finds the job store."""
     if settings.queue_type == "redis":
-        return settings.redis_url.get_secret_value()
+        return _with_password(settings)
     return f"unix://{socket_path(settings)}"
+
+
+def _with_password(settings: Settings) -> str:
+    url = settings.redis_url.get_secret_value()
+    parts = urlsplit(url)
+    if settings.redis_password is None or parts.password is not None:
+        return url
+    password = quote(settings.redis_password.get_secret_value(), safe="")
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:{password}@{place}").geturl()
 
 
 def command(settings: Settings) -> list[str]:

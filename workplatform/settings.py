@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,64 +22,15 @@ from pydantic import (
 )
 
 from workplatform.errors import SettingsError
+from workplatform.secretfiles import with_secrets
+from workplatform.setting_kinds import AbsolutePath, Jobs, Paths, RedisUrl, Seconds, Words, split
 
 CONCURRENCY_PREFIX = "CONCURRENCY_"
 Source = Literal["environment", ".env", "default"]
-_LONGEST = timedelta(days=3650)
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
-def _split(value: object) -> object:
-    """Turn a comma-separated text into a tuple."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _seconds(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return timedelta(seconds=float(value))
-    except ValueError:  # NaN too
-        raise ValueError("must be a number of seconds") from None
-    except OverflowError:
-        return timedelta.min if value.strip().startswith("-") else timedelta.max
-
-
-def _bounded(value: timedelta) -> timedelta:
-    if not timedelta(0) < value <= _LONGEST:
-        longest_s = _LONGEST // timedelta(seconds=1)
-        raise ValueError(f"must be more than 0 and at most {longest_s} seconds ({_LONGEST.days} days)")
-    return value
-
-
-def _some_jobs(value: int) -> int:
-    if not 1 <= value <= 1000:
-        raise ValueError("must be 1 to 1000")
-    return value
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    if not url.startswith(_REDIS_SCHEMES):
-        raise ValueError(f"must start with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}")
-    try:
-        _ = urlsplit(url).port
-    except ValueError:  # its own words could hold the password
-        raise ValueError("must be a URL such as redis://host:6379/0") from None
-    return value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-Paths = Annotated[tuple[AbsolutePath, ...], BeforeValidator(_split)]
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_bounded)]
-Jobs = Annotated[int, AfterValidator(_some_jobs)]
+def _is_secret(annotation: object) -> bool:
+    return SecretStr in (annotation, *get_args(annotation))
 
 
 class Settings(BaseModel):
@@ -99,9 +47,10 @@ class Settings(BaseModel):
     queue_type: Literal["memory", "redis"] = Field(
         "memory", description="memory: an embedded server under DATA_DIR; redis: the server at REDIS_URL"
     )
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         SecretStr("redis://localhost:6379"), description="The Redis or Valkey server for QUEUE_TYPE=redis"
     )
+    redis_password: SecretStr | None = Field(None, description="Password of that server, if REDIS_URL has none")
     key_prefix: str = Field("wp:", pattern=r"^[\w:.-]*$", description="Prefix of every key and queue in Redis")
     data_dir: AbsolutePath = Field(
         Path("data"), description="Folder of the embedded server's files, scratch space and default outputs"
@@ -132,15 +81,20 @@ class Settings(BaseModel):
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )
     ffmpeg_bin: str = Field("", description="The ffmpeg program; empty takes the one that came with pip")
+    task_events: bool = Field(
+        False, description="Workers send the task events that Flower shows; `up --flower` switches them on"
+    )
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port of Flower, on BIND_HOST")
+    alive_dir: str = Field("", description="Folder of the roles' signs of life; empty is DATA_DIR/run/alive")
     max_body_bytes: int = Field(10_000_000, ge=1000, description="Largest request body of the API in bytes")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: coloured on a terminal, JSON lines elsewhere"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged")
 
-    @field_validator("api_key", mode="before")
+    @field_validator("api_key", "redis_password", mode="before")
     @classmethod
-    def _empty_key_is_none(cls, value: object) -> object:
+    def _empty_secret_is_none(cls, value: object) -> object:
         return value or None
 
     @field_validator("node_name", mode="before")
@@ -151,7 +105,7 @@ class Settings(BaseModel):
     @field_validator("allowed_roots", mode="before")
     @classmethod
     def _some_root(cls, value: object) -> object:
-        if isinstance(value, str) and not _split(value):  # in code, none but DATA_DIR can be meant
+        if isinstance(value, str) and not split(value):  # in code, none but DATA_DIR can be meant
             raise ValueError("must name at least one folder")
         return value
 
@@ -187,6 +141,11 @@ class Settings(BaseModel):
         """Where sockets, locks and the journals of running attempts live."""
         return self.data_dir / "run"
 
+    @property
+    def alive_folder(self) -> Path:
+        """Where the roles show that they live."""
+        return Path(self.alive_dir).expanduser().absolute() if self.alive_dir else self.run_dir / "alive"
+
     def concurrency_of(self, queue: str, declared: int) -> int:
         """Return how many jobs of a queue one worker runs at a time."""
         return self.concurrency.get(_dashed(queue), declared)
@@ -200,6 +159,9 @@ class Settings(BaseModel):
             raise SettingsError(f"{names}: no job type uses such a queue; there are {there_are}")
 
 
+SECRETS = frozenset(name.upper() for name, info in Settings.model_fields.items() if _is_secret(info.annotation))
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Settings, and where each value came from."""
@@ -211,7 +173,7 @@ class Loaded:
 def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> Loaded:
     """Read the settings from the environment, then from `.env` in the current folder.
 
-    Raises SettingsError naming every wrong value.
+    A secret may be in a file that NAME_FILE names. Raises SettingsError naming every wrong value.
     """
     environ = os.environ if environ is None else environ
     in_file = {k: v for k, v in dotenv_values(env_file or Path(".env")).items() if v is not None}
@@ -219,7 +181,7 @@ def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = No
     concurrency: dict[str, str] = {}
     sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
     for origin, mapping in (("environment", environ), (".env", in_file)):
-        for name, text in mapping.items():
+        for name, text in with_secrets(mapping, SECRETS).items():
             field = name.lower()
             if name.startswith(CONCURRENCY_PREFIX):
                 concurrency.setdefault(_dashed(field.removeprefix(CONCURRENCY_PREFIX.lower())), text)

@@ -19,12 +19,14 @@ COMMANDS = {
     "cancel": "workplatform.cli.jobs:cancel",
     "retry": "workplatform.cli.jobs:retry",
     "stats": "workplatform.cli.stats:stats",
+    "workers": "workplatform.cli.workers:workers",
     "doctor": "workplatform.cli.doctor:doctor",
     "config": "workplatform.cli.config:config",
     "version": "workplatform.cli.version:version",
     "api": "workplatform.cli.roles:api",
     "worker": "workplatform.cli.roles:worker",
     "scheduler": "workplatform.cli.roles:scheduler",
+    "alive": "workplatform.cli.alive:alive",
 }
 
 
