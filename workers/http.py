@@ -1,10 +1,8 @@
 """The `http` job type: one request to somebody's server; callbacks are jobs of this type."""
 
-import re
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -13,6 +11,8 @@ import requests
 from pydantic import Field, JsonValue, field_validator
 from urllib3.exceptions import HTTPError
 
+from workers._answers import retry_after_s, status_phrase
+from workers._headers import check_headers
 from workers._receivers import Receivers
 from workplatform.context import JobContext
 from workplatform.errors import (
@@ -34,15 +34,7 @@ _WITHIN: Final = timedelta(seconds=15)
 _CONNECT_S: Final = 5.0
 _READ_BYTES: Final = 2048
 _QUOTED: Final = 200
-_LONGEST_WAIT_S: Final = 3600.0
 _ASKED_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
-# They frame the message or choose another host than the one that was checked.
-_OUR_HEADERS: Final = frozenset(
-    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
-)
 
 _receivers = Receivers()
 
@@ -72,14 +64,7 @@ class HttpPayload(Payload):
     @field_validator("headers")
     @classmethod
     def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a header name")
-            if not _HEADER_VALUE.fullmatch(value):
-                raise ValueError(f"the value of {name} has characters that a header cannot carry")
-            if name.lower() in _OUR_HEADERS or name.lower().startswith("proxy-"):
-                raise ValueError(f"{name} is set by the platform")
-        return headers
+        return check_headers(headers)
 
 
 class HttpResult(Result):
@@ -153,22 +138,15 @@ def _answer(payload: HttpPayload, session: requests.Session) -> requests.Respons
 
 def _failure(answer: requests.Response, latency_ms: int) -> JobError:
     status = answer.status_code
-    said = f"the receiver answered {status} {_phrase(status)} after {latency_ms} ms{_quote(answer)}"
+    said = f"the receiver answered {status} {status_phrase(status)} after {latency_ms} ms{_quote(answer)}"
     if status == HTTPStatus.GONE:
         return DeliveryRefusedError(said)
-    wait_s = _retry_after_s(answer.headers.get("Retry-After", ""))
+    wait_s = retry_after_s(answer.headers.get("Retry-After", ""))
     if status in _ASKED_TO_WAIT and wait_s is not None:
         return RetryLater(f"{said}, and asks to come back in {wait_s:.0f} s", delay_s=wait_s)
     if 300 <= status <= 399:
         said += "; redirects are not followed, use the final URL"
     return DeliveryError(said)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def _quote(answer: requests.Response) -> str:
@@ -178,17 +156,3 @@ def _quote(answer: requests.Response) -> str:
         body = answer.raw.read(_READ_BYTES, decode_content=False)
     text = " ".join("".join(c if c.isprintable() else " " for c in body.decode("utf-8", "replace")).split())
     return f": {text[:_QUOTED]}" if text else ""
-
-
-def _retry_after_s(value: str) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3); None if there is none that makes sense."""
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        wait_s = float(value)
-    else:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        wait_s = (moment - datetime.now(UTC)).total_seconds()
-    return min(max(wait_s, 1.0), _LONGEST_WAIT_S)
