@@ -75,7 +75,7 @@ def test_the_settings_are_those_of_the_code() -> None:
 
 
 def test_the_example_of_an_env_file_spells_out_the_defaults(here: Path, registry: Registry) -> None:
-    lines = re.sub(r"^#(?=[A-Z_]+=)", "", text_of(".env.example"), flags=re.MULTILINE)
+    lines = re.sub(r"^#(?=[A-Z][A-Z0-9_]+=)", "", text_of(".env.example"), flags=re.MULTILINE)
     (here / "all.env").write_text(lines)
     loaded = load({}, env_file=here / "all.env")
     assert set(loaded.sources.values()) == {".env"}
@@ -93,7 +93,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
     named = {
         name
         for document in DOCUMENTS
-        for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", text_of(document))
+        for name in re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z]+)+)(?:=[^`]*)?`", text_of(document))
         if not name.startswith("CONCURRENCY_")
     }
     assert named and named <= known

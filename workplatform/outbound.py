@@ -45,7 +45,13 @@ class Outbound:
     """
 
     def __init__(self, *, allowed_hosts: Iterable[str], allow_loopback: bool) -> None:
-        self._policy = UrlPolicy(allowed_hosts=allowed_hosts, allow_loopback=allow_loopback)
+        self.allowed_hosts = tuple(allowed_hosts)
+        self.allow_loopback = allow_loopback
+        self._policy = UrlPolicy(allowed_hosts=self.allowed_hosts, allow_loopback=allow_loopback)
+
+    def with_hosts(self, hosts: Iterable[str]) -> "Outbound":
+        """Return one that may call these hosts too."""
+        return Outbound(allowed_hosts=(*self.allowed_hosts, *hosts), allow_loopback=self.allow_loopback)
 
     def check(self, url: str) -> None:
         """Refuse a URL that shows at a glance that it must not be called; raises UrlForbiddenError."""

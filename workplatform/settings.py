@@ -86,13 +86,30 @@ class Settings(BaseModel):
     )
     flower_port: int = Field(5555, ge=1, le=65535, description="Port of Flower, on BIND_HOST")
     alive_dir: str = Field("", description="Folder of the roles' signs of life; empty is DATA_DIR/run/alive")
+    s3_endpoint: str = Field(
+        "", pattern=r"^(https?://[^/?#@]+/?)?$", description="URL of the S3-compatible store; empty is AWS"
+    )
+    s3_region: str = Field("us-east-1", description="Region of the store; auto for Cloudflare R2")
+    s3_access_key_id: SecretStr | None = Field(
+        None, description="Key id for the store; empty takes what boto3 finds (AWS_..., a role)"
+    )
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret key for the store")
+    s3_buckets: Words = Field((), description="Buckets that jobs may read and write, comma-separated; empty is none")
+    s3_public_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Base of the public addresses of objects; {bucket} stands for the bucket",
+    )
+    max_input_bytes: int = Field(
+        32 << 30, ge=1, description="Largest file in bytes that a job fetches from a URL or a store as its input"
+    )
     max_body_bytes: int = Field(10_000_000, ge=1000, description="Largest request body of the API in bytes")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: coloured on a terminal, JSON lines elsewhere"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged")
 
-    @field_validator("api_key", "redis_password", mode="before")
+    @field_validator("api_key", "redis_password", "s3_access_key_id", "s3_secret_access_key", mode="before")
     @classmethod
     def _empty_secret_is_none(cls, value: object) -> object:
         return value or None
