@@ -26,6 +26,7 @@ COMMANDS = {
     "api": "workplatform.cli.roles:api",
     "worker": "workplatform.cli.roles:worker",
     "scheduler": "workplatform.cli.roles:scheduler",
+    "flower": "workplatform.cli.roles:flower",
     "alive": "workplatform.cli.alive:alive",
 }
 
