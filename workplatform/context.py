@@ -1,5 +1,6 @@
 """JobContext: all that a handler sees of the platform."""
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,6 +93,9 @@ class Sessions(Protocol):
     def session(self, *, watch: Callable[[], None], within: timedelta | None) -> requests.Session:
         """Return a session that asks `watch` while it waits, and times out after `within`."""
 
+    def connect(self, host: str, port: int, *, watch: Callable[[], None], within: timedelta) -> socket.socket:
+        """Return a connection to a permitted address of a host."""
+
 
 class JobContext:
     """One attempt, as its handler sees it. Safe to use from the handler's thread only."""
@@ -153,6 +157,14 @@ class JobContext:
         """
         self.check_cancelled()
         return self._outbound.session(watch=self._reporter.check, within=within)
+
+    def connect(self, host: str, port: int, *, within: timedelta) -> socket.socket:
+        """Return a connection to a permitted address of a host, for what is no HTTP session; any thread may ask.
+
+        Raises UrlForbiddenError for a host that must not be called, OSError or UnicodeError for one that cannot be
+        reached, and what `check_cancelled` does.
+        """
+        return self._outbound.connect(host, port, watch=self._reporter.check, within=within)
 
     @property
     def workdir(self) -> Path:

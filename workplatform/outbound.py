@@ -74,6 +74,14 @@ class Outbound:
             session.mount(scheme, _Adapter(self, door))
         return session
 
+    def connect(self, host: str, port: int, *, watch: Watch = no_watch, within: timedelta) -> socket.socket:
+        """Return a plain connection to a permitted address of a host, for what is not a session's business.
+
+        Raises UrlForbiddenError, OSError, UnicodeError, and what `watch` raises while it waits.
+        """
+        door = _Door(self._policy, watch, within)
+        return socket.socket(fileno=door.open(host, port, timeout_s=within.total_seconds(), options=None).detach())
+
     @cached_property
     def tls(self) -> ssl.SSLContext:
         """The TLS settings of every session, made at the first need: reading the authorities takes some 20 ms."""
