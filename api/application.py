@@ -15,6 +15,7 @@ from api.jobs import JobRoutes
 from api.problems import answer_error
 from api.stats import StatsRoutes
 from api.submissions import Submissions
+from api.workers import WorkerRoutes
 from workplatform.bootstrap import Platform
 
 
@@ -34,6 +35,7 @@ class Api(Flask):
         self.register_blueprint(JobRoutes(service, self.submissions).blueprint())
         self.register_blueprint(EventRoutes(service, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
+        self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())
 

@@ -3,10 +3,12 @@
 import json
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 from workplatform.states import Event, Status
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Claimant, Grant, NewJob, Settlement
+from workplatform.store.workers import Announcement
 
 LEASE = timedelta(seconds=12)
 GONE = timedelta(milliseconds=1)
@@ -36,6 +38,26 @@ def a_message(job_id: str) -> bytes:
 def a_claimant(*, worker: str = "w1", node: str = "n1", slots: int = 0, lease: timedelta = LEASE) -> Claimant:
     """A worker that claims."""
     return Claimant(worker, node, slots, lease)
+
+
+def an_announcement(*queues: str, **more: Any) -> Announcement:
+    """What a worker of some queues says about itself."""
+    facts: dict[str, Any] = {
+        "name": f"{'-'.join(queues)}@n1",
+        "node": "n1",
+        "host": "host-1",
+        "pid": 7,
+        "version": "0.0.0",
+        "slots": 2,
+        "node_slots": 5,
+        "is_draining": False,
+        "cores": 4,
+        "cpu_percent": 12.5,
+        "memory_bytes": 1000,
+        "load": (0.5, 0.25, 0.125),
+        "free_scratch_bytes": 5000,
+    }
+    return Announcement(queues=queues, **{**facts, **more})
 
 
 def completed(*, result: bytes = b"{}", callback: NewJob | None = None) -> Settlement:

@@ -14,7 +14,24 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CELLS = re.compile(r"(?<!\\)\|")
 # These differ from run to run, and from Python to Python; that they are there, and of which kind, does not.
 _CHANGING = frozenset(
-    ["jobId", "nextCursor", "createdAt", "startedAt", "finishedAt", "at", "n", "next", "title", "savedBytes"]
+    [
+        "jobId",
+        "nextCursor",
+        "createdAt",
+        "startedAt",
+        "finishedAt",
+        "seenAt",
+        "at",
+        "n",
+        "next",
+        "title",
+        "savedBytes",
+        "id",
+        "name",
+        "node",
+        "host",
+        "hosts",
+    ]
 )
 
 

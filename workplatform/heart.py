@@ -67,6 +67,11 @@ class Heart:
         return (job_id, fence) in self._pulses
 
     @property
+    def attempts(self) -> list[tuple[str, int]]:
+        """The ids and fences of the attempts that run in this process."""
+        return list(self._pulses)
+
+    @property
     def running(self) -> int:
         """How many attempts run in this process."""
         return len(self._pulses)

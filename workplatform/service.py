@@ -8,6 +8,7 @@ from typing import Any
 from workplatform.callbacks import Callbacks
 from workplatform.errors import IllegalTransitionError
 from workplatform.registry import Registry
+from workplatform.roster import roster
 from workplatform.states import Status
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
@@ -105,6 +106,15 @@ class JobService:
             for queue, declared_types in self.registry.queues.items()
         }
         return {"jobs": _by_status(page, ""), "types": types, "queues": queues, "total": sum(page.counts.values())}
+
+    def workers(self, *, queue: str = "", node: str = "") -> dict[str, Any]:
+        """Return the live workers (of a queue, of a node), and what they add up to by node and by queue."""
+        workers = [
+            worker
+            for worker in self._store.workers.everyone()
+            if queue in ("", *worker.about.queues) and node in ("", worker.about.node)
+        ]
+        return roster(workers, [queue] if queue else self.registry.queues)
 
     def unserved_queues(self) -> Sequence[str]:
         """Return the queues that no live worker serves."""

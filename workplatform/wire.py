@@ -18,7 +18,7 @@ def job_document(record: Record, *, max_retries: int, served: Container[str]) ->
         "jobId": record.id,
         "type": record.type,
         "status": record.status,
-        "progress": _number(record.progress),
+        "progress": number(record.progress),
         "stage": record.stage,
         "message": record.message,
         "result": record.result,
@@ -69,7 +69,7 @@ def event_document(event: StoredEvent) -> dict[str, Any]:
         "jobId": event.job_id,
         "type": event.type,
         "status": event.status,
-        "progress": _number(float(fields.get("progress") or 0)),
+        "progress": number(float(fields.get("progress") or 0)),
         "message": fields.get("message") or None,
         "stage": fields.get("stage") or None,
     }
@@ -90,5 +90,6 @@ def timestamp(moment: datetime | None) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def _number(progress: float) -> int | float:
+def number(progress: float) -> int | float:
+    """Render progress; whole percents have no fraction."""
     return int(progress) if progress == int(progress) else progress

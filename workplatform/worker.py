@@ -16,6 +16,7 @@ from typing import Any, Final
 import psutil
 import structlog
 
+from workplatform.announcing import Announcer
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
@@ -27,10 +28,7 @@ from workplatform.settings import Settings, load
 from workplatform.storage.journal import Journals
 from workplatform.storage.paths import Roots
 from workplatform.storage.sweeping import sweep_dead_attempts
-from workplatform.store.connection import Word
 
-_ANNOUNCED_EVERY_S: Final = 3.0
-_ANNOUNCED_FOR: Final = timedelta(seconds=10)
 _SWEPT_EVERY_S: Final = 30.0
 _LAST_CALL: Final = timedelta(seconds=5)
 
@@ -40,11 +38,10 @@ _log = structlog.get_logger()
 class Crew:
     """What a worker process needs besides Celery: built when Celery starts the process, closed when it stops."""
 
-    def __init__(self, platform: Platform, *, worker: str, queues: list[str], sends_events: bool) -> None:
+    def __init__(self, platform: Platform, *, worker: str, queues: list[str], slots: int, sends_events: bool) -> None:
         settings = platform.settings
         self._platform = platform
-        self._worker = worker
-        self._queues = queues
+        self._announcer = Announcer(platform.store.workers, settings, name=worker, queues=queues, slots=slots)
         self._journals = Journals(settings.run_dir / "attempts")
         types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
         self._children = ChildPool(preload=sorted({module for declared in types for module in preloads(declared)}))
@@ -52,7 +49,7 @@ class Crew:
             platform.store,
             interval=settings.heartbeat,
             lease=settings.lease,
-            chores=(Chore(_ANNOUNCED_EVERY_S, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
+            chores=(Chore(self._announcer.every_s, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
         )
         self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
 
@@ -68,6 +65,7 @@ class Crew:
         grace = self._platform.settings.shutdown_grace
         self.executor.drain()
         self._heart.drain(grace)
+        threading.Thread(target=self._announce_end, name="last_words", daemon=True).start()
         last_call = threading.Timer((grace + _LAST_CALL).total_seconds(), self._give_up)
         last_call.daemon = True
         last_call.start()
@@ -77,7 +75,7 @@ class Crew:
         self.executor.drain()
         self._heart.stop()
         with suppress(StoreUnavailableError):
-            self._announce()
+            self._announcer.withdraw()
         self._children.close()
         self._platform.close()
 
@@ -97,14 +95,11 @@ class Crew:
         )
 
     def _announce(self) -> None:
-        lifetime = timedelta(0) if self.executor.is_draining else _ANNOUNCED_FOR
-        about: dict[str, Word] = {
-            "node": self._platform.settings.node_name,
-            "pid": os.getpid(),
-            "running": self._heart.running,
-        }
-        for queue in self._queues:
-            self._platform.store.announce(self._worker, queue, lifetime, about)
+        self._announcer.announce(self._heart.attempts, is_draining=self.executor.is_draining)
+
+    def _announce_end(self) -> None:
+        with suppress(StoreUnavailableError):  # the announcements that follow say it too
+            self._announce()
 
     def _sweep(self) -> None:
         sweep_dead_attempts(self._journals, self._platform.store, is_ours=self._heart.keeps)
@@ -164,9 +159,10 @@ def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
     queues = _names(options.get("queues"))
     types = _served_types(platform, queues)
     sends_events = bool(options.get("task_events") or conf.worker_send_task_events)
-    crew = Crew(platform, worker=worker, queues=queues, sends_events=sends_events)
+    slots = options.get("concurrency") or sum(_concurrency(settings, queue, types) for queue in queues)
+    crew = Crew(platform, worker=worker, queues=queues, slots=int(slots), sends_events=sends_events)
     if not options.get("concurrency"):
-        conf.worker_concurrency = sum(_concurrency(settings, queue, types) for queue in queues)
+        conf.worker_concurrency = slots
     for declared in types:
         add_task(declared.name, partial(crew.executor.begin, declared))
     Consumer.has_room = staticmethod(lambda: crew.executor.has_room(queues[0]))

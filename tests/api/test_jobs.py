@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.fast_lane import FastLane
 from tests.api.running import JOB
-from tests.builders import a_claimant, completed, failed
+from tests.builders import LEASE, a_claimant, an_announcement, completed, failed
 from workplatform.bootstrap import Platform
 from workplatform.store.records import Beat, Grant
 
@@ -265,7 +265,7 @@ def test_readiness_names_what_is_missing(client: FlaskClient, platform: Platform
     assert "nap" in document["checks"]["workers"]
 
     for queue in platform.registry.queues:
-        platform.store.announce("w1", queue, a_claimant().lease, {})
+        platform.store.workers.announce(queue, an_announcement(queue), lifetime=LEASE)
     assert client.get("/readyz").get_json() == {"status": "ready", "checks": {"redis": "ok", "workers": "ok"}}
 
 

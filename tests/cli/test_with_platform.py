@@ -128,6 +128,18 @@ def test_the_figures_are_told(up: Up) -> None:
     assert up.run("stats").stdout.strip()
 
 
+def test_the_workers_are_listed_with_their_jobs(up: Up) -> None:
+    job_id = submitted(up, "seconds=60")
+    eventually(lambda: job_id in up.run("workers").stdout)
+    (row,) = (line.split("\t") for line in up.run("workers", "--queue", "nap").stdout.splitlines())
+    assert (row[0].partition("@")[0], row[2], row[3]) == ("nap", "ready", "1/2")
+    assert row[-1].startswith(f"{job_id} nap ")
+    up.run("cancel", job_id)
+    answer = json.loads(up.run("workers", "--json").stdout)
+    assert (answer["unserved"], answer["queues"]["nap"]["workers"]) == ([], 1)
+    assert up.run("workers", "--queue", "naps").returncode == 1
+
+
 def test_a_wrong_payload_is_refused_with_the_field(up: Up) -> None:
     ended = up.run("submit", "nap", "seconds=-1", "colour=red")
     assert ended.returncode == 1

@@ -300,12 +300,3 @@ def test_sweeping_removes_old_final_jobs_and_every_trace_of_them(store: JobStore
         store.get(done.id)
     assert store.logs(done.id) == []
     assert counts(store) == {Status.QUEUED: 1}
-
-
-def test_a_queue_is_served_while_a_worker_says_so(store: JobStore) -> None:
-    assert store.served() == frozenset()
-    store.announce("w1", "hls", timedelta(seconds=60), {"pid": 1})
-    store.announce("w2", "webp", GONE, {"pid": 2})
-    eventually(lambda: store.served() == {"hls"})
-    store.announce("w1", "hls", NOW, {})
-    assert store.served() == frozenset()

@@ -83,6 +83,10 @@ class ApiClient:
         """Return the platform's figures."""
         return self._call("GET", "/stats")
 
+    def workers(self, **filters: Any) -> Document:
+        """Return the live workers; filters that are None are left out."""
+        return self._call("GET", "/workers", params=filters)
+
     def is_ready(self) -> bool:
         """Whether the platform has its store and its workers."""
         return self._is_ok("/readyz")

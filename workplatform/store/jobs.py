@@ -27,6 +27,7 @@ from workplatform.store.records import (
     moment,
     parse_record,
 )
+from workplatform.store.workers import WorkerRegister, served_queues
 
 JOBS_PER_CALL: Final = 500
 _CLAIM_PATIENCE_S: Final = 10.0
@@ -40,6 +41,7 @@ class JobStore:
         self._connector = connector
         self._scripts = Scripts(connector, prefix=prefix)
         self.keys = Keys(prefix)
+        self.workers = WorkerRegister(self._scripts)
 
     def create(self, jobs: Sequence[NewJob]) -> int:
         """Create jobs with their messages; returns the moment in ms. At most JOBS_PER_CALL are one atomic step."""
@@ -72,7 +74,7 @@ class JobStore:
                 (kind.decode(), Status(state.decode())): number
                 for kind, state, number in zip(counts[::3], counts[1::3], counts[2::3], strict=True)
             },
-            served=frozenset(member.decode().split("/", 1)[0] for member in served),
+            served=served_queues(served),
             has_more=len(found) > limit,
         )
 
@@ -170,14 +172,9 @@ class JobStore:
         """Remove final jobs that ended longer ago than `age`; returns how many."""
         return int(self._scripts("sweep", _ms(age), most))
 
-    def announce(self, worker: str, queue: str, lifetime: timedelta, about: Mapping[str, Word]) -> None:
-        """Note that a worker serves a queue until the lifetime is over; zero withdraws it."""
-        words = [word for pair in about.items() for word in pair]
-        self._scripts("announce", worker, queue, _ms(lifetime), *words)
-
     def served(self) -> frozenset[str]:
         """Return the queues that have a live worker."""
-        return self.page(limit=0).served
+        return self.workers.served()
 
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
         """Return log lines after the line `after`, oldest first."""
@@ -212,6 +209,7 @@ def _settlement_words(job_id: str, fence: int, settlement: Settlement, guard: st
         settlement.reason,
         settlement.wakeup,
         settlement.costs,
+        settlement.outputs,
         len(settlement.lines),
         *settlement.lines,
     )

@@ -18,7 +18,8 @@
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
 | slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
-| worker:NAME | hash | what a worker says about itself | expires |
+| workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
+| worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
 
 All moments are milliseconds of Redis's own clock, the only clock that counts.
 """

@@ -1,0 +1,46 @@
+"""The vitals of a process and of the programs it starts."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from workplatform.vitals import Monitor
+
+BURN_S = 0.3
+BURN = f"""
+import time
+while time.process_time() < {BURN_S}: pass
+print("burnt", flush=True)
+input()
+"""
+
+
+def test_the_work_of_children_counts_once_and_their_memory_while_they_live(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path)
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        read_at = time.monotonic()
+        alive = monitor.read()
+        spent_s = alive.cpu_percent / 100 * (time.monotonic() - began)
+        assert spent_s >= BURN_S * 0.95
+        assert alive.memory_bytes > psutil.Process().memory_info().rss + 1_000_000
+    ended = monitor.read()
+    assert ended.cpu_percent / 100 * (time.monotonic() - read_at) < BURN_S, "counted twice"
+    assert ended.memory_bytes < alive.memory_bytes
+
+
+def test_work_of_a_child_that_ended_between_two_readings_is_not_lost(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path)
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", BURN], input=b"\n", stdout=subprocess.DEVNULL, check=True)
+    spent_s = monitor.read().cpu_percent / 100 * (time.monotonic() - began)
+    assert spent_s >= BURN_S * 0.95
+
+
+def test_the_disk_is_looked_at_before_its_folder_exists(tmp_path: Path) -> None:
+    assert Monitor(tmp_path / "not" / "yet").read().free_scratch_bytes > 0

@@ -1,0 +1,2 @@
+-- Reads which queues have a live worker. Returns `QUEUE/WORKER` words.
+return redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf')
