@@ -39,5 +39,5 @@ worker_prefetch_multiplier = 1
 worker_disable_prefetch = True  # holds after a reconnect too
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
-worker_send_task_events = False
+worker_send_task_events = _settings.task_events  # Flower's; what they cost: docs/deploying.md
 worker_cancel_long_running_tasks_on_connection_loss = False

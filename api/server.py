@@ -12,6 +12,7 @@ from api.application import Api, build
 from api.fast_lane import FastLane
 from api.worker import ApiWorker
 from workplatform import bootstrap, logs, processes
+from workplatform.alive import SignOfLife
 from workplatform.errors import PlatformError
 from workplatform.settings import Settings, load
 
@@ -66,6 +67,7 @@ class Server(BaseApplication):
 
     def load(self) -> Api:
         """Build the application, once, before the worker is forked: the two share its memory."""
+        ApiWorker.sign = SignOfLife(self._settings, "api")
         api = build(bootstrap.build(self._settings))
         api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()

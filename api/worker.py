@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import gevent
 from gevent.event import Event
@@ -15,6 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from api.answers import STATUS_LINES
 from api.problems import RequestError, answer_error
+from workplatform.alive import SignOfLife
 
 _NOTIFY_S: Final = 1.0
 
@@ -65,6 +66,8 @@ class ApiWorker(GeventWorker):
     a kept-alive connection counts as one that is not.
     """
 
+    sign: ClassVar[SignOfLife | None] = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_told_to_stop = Event()
@@ -80,6 +83,8 @@ class ApiWorker(GeventWorker):
             servers.append(server)
         while self.alive:
             self.notify()
+            if self.sign is not None:
+                self.sign.touch()
             self._is_told_to_stop.wait(_NOTIFY_S)
         for server in servers:
             server.close()

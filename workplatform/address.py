@@ -10,7 +10,7 @@ def local_host(settings: Settings) -> str:
     return _EVERYWHERE.get(settings.bind_host, settings.bind_host)
 
 
-def local_url(settings: Settings) -> str:
-    """Return the URL of the API's root and the dashboard."""
+def local_url(settings: Settings, port: int | None = None) -> str:
+    """Return the URL of the API's root and the dashboard, or of what listens on another port of BIND_HOST."""
     host = local_host(settings)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}"

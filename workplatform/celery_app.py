@@ -59,9 +59,11 @@ class Consumer(CeleryConsumer):
     """Celery's consumer that reconnects within seconds and stops taking messages while the node is full.
 
     `has_room` is asked before each message is awaited; while it says no, it is asked again ten times a second.
+    `turned` is called at each turn of the loop, at least every three seconds, and between tries to reconnect.
     """
 
     has_room: Callable[[], bool] = staticmethod(lambda: True)
+    turned: Callable[[], None] = staticmethod(lambda: None)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect to Redis, trying for as long as it takes: at first four times a second, then every two."""
@@ -71,7 +73,7 @@ class Consumer(CeleryConsumer):
             interval_start=_RETRY_FIRST_S,
             interval_step=_RETRY_FIRST_S,
             interval_max=_RETRY_MOST_S,
-            callback=worker_state.maybe_shutdown,
+            callback=self._between_tries,
         )
 
     def on_ready(self) -> None:
@@ -79,7 +81,16 @@ class Consumer(CeleryConsumer):
         super().on_ready()
         qos = self.task_consumer.channel.qos
         can_consume = qos.can_consume
-        qos.can_consume = lambda: can_consume() and self._may_take_more()
+
+        def may_consume() -> bool:
+            type(self).turned()
+            return bool(can_consume()) and self._may_take_more()
+
+        qos.can_consume = may_consume
+
+    def _between_tries(self) -> None:
+        type(self).turned()
+        worker_state.maybe_shutdown()
 
     def _may_take_more(self) -> bool:
         if type(self).has_room():

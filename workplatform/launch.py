@@ -4,6 +4,7 @@ import errno
 import gc
 import http.client
 import importlib
+import importlib.util
 import os
 import socket
 import sys
@@ -15,7 +16,7 @@ from functools import partial
 import psutil
 import structlog
 
-from workplatform import embedded, logs, processes, runlock
+from workplatform import alive, embedded, logs, processes, runlock
 from workplatform.address import local_host, local_url
 from workplatform.errors import AlreadyRunningError, SettingsError, StoreUnavailableError
 from workplatform.linelog import LineLog, LineStream
@@ -30,20 +31,26 @@ _ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler", "workplatform.
 log = structlog.get_logger()
 
 
-def up(settings: Settings) -> int:
-    """Run the whole platform until a signal ends it; returns the exit code.
+def up(settings: Settings, *, with_flower: bool = False) -> int:
+    """Run the whole platform, Flower too if wanted, until a signal ends it; returns the exit code.
 
     Raises AlreadyRunningError if the data directory or the port is taken, RegistryError if a job type is declared
-    wrongly, SettingsError if DATA_DIR, BIND_HOST, PORT or a CONCURRENCY_... cannot be used, StoreUnavailableError if
-    the job store does not start; nothing is left running then.
+    wrongly, SettingsError if DATA_DIR, BIND_HOST, PORT or a CONCURRENCY_... cannot be used or Flower is not installed,
+    StoreUnavailableError if the job store does not start; nothing is left running then.
     """
+    if with_flower:
+        settings = _with_events(settings)
     lock = runlock.acquire(settings)
     try:
-        check_port(settings, patience=_PORT_PATIENCE if lock.is_after_crash else timedelta(0))
+        patience = _PORT_PATIENCE if lock.is_after_crash else timedelta(0)
+        check_port(settings, patience=patience)
+        if with_flower:
+            check_port(settings, setting="FLOWER_PORT", patience=patience)
+        alive.forget_all(settings)
         settings = _hand_down_log_style(settings)
         lines = _own_log(settings)
         with Supervisor(lines, grace=settings.shutdown_grace) as supervisor:
-            _run(supervisor, settings, lock)
+            _run(supervisor, settings, lock, with_flower=with_flower)
         log.info("stopped")
     finally:
         if lock.is_ours:
@@ -52,23 +59,31 @@ def up(settings: Settings) -> int:
     return 0
 
 
-def check_port(settings: Settings, *, patience: timedelta = timedelta(0)) -> None:
-    """Raise AlreadyRunningError, naming the process if it can be found, if the API's port is taken for `patience`.
+def check_port(settings: Settings, *, setting: str = "PORT", patience: timedelta = timedelta(0)) -> None:
+    """Raise AlreadyRunningError, naming the process if it can be found, if a port is taken for `patience`.
 
     Raises SettingsError if nobody could listen there.
     """
+    port = getattr(settings, setting.lower())
     deadline = time.monotonic() + patience.total_seconds()
-    while _is_taken(settings.bind_host, settings.port):
+    while _is_taken(settings.bind_host, port, setting):
         if time.monotonic() >= deadline:
             raise AlreadyRunningError(
-                f"port {settings.port} on {settings.bind_host} is in use{_user_of(settings.port)}: "
-                "stop it, or set another PORT",
-                port=settings.port,
+                f"port {port} on {settings.bind_host} is in use{_user_of(port)}: stop it, or set another {setting}",
+                port=port,
             )
         time.sleep(0.05)
 
 
-def _run(supervisor: Supervisor, settings: Settings, lock: RunLock) -> None:
+def _with_events(settings: Settings) -> Settings:
+    """Have the workers tell Flower of their tasks: Celery's own settings learn it by the environment."""
+    if importlib.util.find_spec("flower") is None:
+        raise SettingsError("Flower is not installed: pip install 'workplatform[flower]'")
+    os.environ["TASK_EVENTS"] = "true"
+    return settings.model_copy(update={"task_events": True})
+
+
+def _run(supervisor: Supervisor, settings: Settings, lock: RunLock, *, with_flower: bool) -> None:
     if settings.queue_type == "memory":
         embedded.prepare(settings)
         command = embedded.command(settings)
@@ -76,12 +91,15 @@ def _run(supervisor: Supervisor, settings: Settings, lock: RunLock) -> None:
     api = [sys.executable, "-m", "api"]
     supervisor.start(Role("api", processes.program(api)))
     roles = _preload(settings, lock)
+    if with_flower:
+        roles.append(Role("flower", partial(_forked, lock, settings, "flower", partial(_flower, settings))))
     if not supervisor.run(until=_store_is_ready(supervisor, settings)):
         return
     for role in roles:
         supervisor.start(role)
     if supervisor.run(until=partial(_is_serving, settings)):
-        log.info("ready", api=f"{local_url(settings)}/api", dashboard=f"{local_url(settings)}/")
+        flower = {"flower": local_url(settings, settings.flower_port)} if with_flower else {}
+        log.info("ready", api=f"{local_url(settings)}/api", dashboard=f"{local_url(settings)}/", **flower)
         supervisor.run()
     log.info("stopping", grace_s=settings.shutdown_grace.total_seconds())
 
@@ -106,6 +124,11 @@ def _forked(lock: RunLock, settings: Settings, name: str, start: Callable[[], in
     lock.forget()
     logs.configure(settings, name)
     return start()
+
+
+def _flower(settings: Settings) -> int:
+    """Run Flower, imported by its own process alone: it is the one that needs it."""
+    return int(importlib.import_module("workplatform.flower").run(settings))
 
 
 def _store_is_ready(supervisor: Supervisor, settings: Settings) -> Callable[[], bool]:
@@ -148,7 +171,7 @@ def _hand_down_log_style(settings: Settings) -> Settings:
     return settings.model_copy(update={"log_format": style})
 
 
-def _is_taken(host: str, port: int) -> bool:
+def _is_taken(host: str, port: int, setting: str) -> bool:
     try:
         family, kind, proto, _, sockaddr = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
@@ -159,7 +182,7 @@ def _is_taken(host: str, port: int) -> bool:
             probe.bind(sockaddr)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise SettingsError(f"cannot listen on BIND_HOST={host} PORT={port}: {error.strerror}") from error
+                raise SettingsError(f"cannot listen on BIND_HOST={host} {setting}={port}: {error.strerror}") from error
             return True
     return False
 

@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 import structlog
 
+from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform, build
 from workplatform.endings import after_failure
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
@@ -118,8 +119,10 @@ def run(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     platform = build(settings)
     scheduler = Scheduler(platform)
+    sign = SignOfLife(settings, "scheduler")
     _log.info("scheduler_started")
     while not stop.wait(_TICK_S):
+        sign.touch()
         try:
             scheduler.tick()
         except StoreUnavailableError as error:
@@ -130,4 +133,5 @@ def run(settings: Settings) -> int:
             _log.exception("scheduler_step_failed")
             stop.wait(1.0)
     platform.close()
+    sign.remove()
     return 0

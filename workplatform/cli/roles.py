@@ -1,6 +1,7 @@
 """Commands that are the platform: all of it, or one role for a container."""
 
 import importlib
+import importlib.util
 import os
 import sys
 
@@ -12,9 +13,10 @@ from workplatform.settings import load
 
 
 @click.command()
-def up() -> None:
+@click.option("--flower", "with_flower", is_flag=True, help="Start Flower too, and let the workers send its events.")
+def up(with_flower: bool) -> None:
     """Start the whole platform on this machine; Ctrl-C ends it."""
-    sys.exit(launch.up(load().settings))
+    sys.exit(launch.up(load().settings, with_flower=with_flower))
 
 
 @click.command()
@@ -42,3 +44,13 @@ def scheduler() -> None:
     settings = load().settings
     logs.configure(settings, "scheduler")
     sys.exit(importlib.import_module("workplatform.scheduler").run(settings))
+
+
+@click.command()
+def flower() -> None:
+    """Run Flower alone, read-only and behind API_KEY; the workers need TASK_EVENTS=true."""
+    settings = load().settings
+    if importlib.util.find_spec("flower") is None:
+        raise click.ClickException("Flower is not installed: pip install 'workplatform[flower]'")
+    logs.configure(settings, "flower")
+    sys.exit(importlib.import_module("workplatform.flower").run(settings))
