@@ -9,6 +9,7 @@ from api.auth import Guard
 from api.commit import GroupCommit
 from api.dashboard.page import DashboardRoutes
 from api.events import EventRoutes
+from api.files import FileRoutes
 from api.health import HealthRoutes
 from api.hub import Hub
 from api.jobs import JobRoutes
@@ -33,6 +34,7 @@ class Api(Flask):
         self.after_request(self._let_origin_read)
         self.register_error_handler(Exception, answer_error)
         self.register_blueprint(JobRoutes(service, self.submissions).blueprint())
+        self.register_blueprint(FileRoutes(settings).blueprint())
         self.register_blueprint(EventRoutes(service, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())

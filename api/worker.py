@@ -13,6 +13,7 @@ from gevent.server import StreamServer
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from api import files_pump
 from api.answers import STATUS_LINES
 from api.problems import RequestError, answer_error
 from workplatform.alive import SignOfLife
@@ -51,6 +52,11 @@ class _Whole:
         else:
             head, self._head = self._head, None
             self._sock.sendall(head + data)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int = 0) -> None:
+        """Send a part of a file after the head."""
+        self.flush()
+        files_pump.send(self._sock, file, offset=offset, count=count)
 
     def flush(self) -> None:
         """Send the head of an answer that has no body."""

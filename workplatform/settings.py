@@ -104,6 +104,7 @@ class Settings(BaseModel):
         32 << 30, ge=1, description="Largest file in bytes that a job fetches from a URL or a store as its input"
     )
     max_body_bytes: int = Field(10_000_000, ge=1000, description="Largest request body of the API in bytes")
+    max_upload_bytes: int = Field(32 << 30, ge=1000, description="Largest file, or form with files, that the API takes")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: coloured on a terminal, JSON lines elsewhere"
     )
@@ -152,6 +153,11 @@ class Settings(BaseModel):
     def is_keyless(self) -> bool:
         """Whether anyone on this machine, and nobody else, may use the API."""
         return self.api_key is None
+
+    @property
+    def files_dir(self) -> Path:
+        """Where the files that callers send lie."""
+        return self.data_dir / "files"
 
     @property
     def run_dir(self) -> Path:
