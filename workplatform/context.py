@@ -45,6 +45,10 @@ class Output(Protocol):
     def uri(self) -> str:
         """The target as the payload named it, for the result."""
 
+    @property
+    def note(self) -> Path:
+        """Beside a resumable file: what its bytes are part of, in the handler's own words, kept as long as they are."""
+
 
 class Files(Protocol):
     """The inputs, outputs and scratch space of one attempt."""
@@ -52,8 +56,16 @@ class Files(Protocol):
     def input(self, uri: str) -> Path:
         """Return a readable local path."""
 
-    def output(self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...]) -> Output:
+    def output(
+        self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
+    ) -> Output:
         """Plan an output."""
+
+    def publish(self, output: Output) -> None:
+        """Make one output visible."""
+
+    def drop(self, output: Output) -> None:
+        """Forget one output."""
 
     @property
     def workdir(self) -> Path:
@@ -98,10 +110,21 @@ class Sessions(Protocol):
 
 
 class JobContext:
-    """One attempt, as its handler sees it. Safe to use from the handler's thread only."""
+    """One attempt, as its handler sees it. Threads that the handler starts, and ends, may use it too.
 
-    def __init__(
-        self, *, job_id: str, attempt: int, reporter: Reporter, files: Files, children: Children, outbound: Sessions
+    `confirm` asks the store whether this attempt still owns its job, and raises LeaseLostError if not.
+    """
+
+    def __init__(  # noqa: PLR0913 - the one place where an attempt's parts come together
+        self,
+        *,
+        job_id: str,
+        attempt: int,
+        reporter: Reporter,
+        files: Files,
+        children: Children,
+        outbound: Sessions,
+        confirm: Callable[[], None],
     ) -> None:
         self.id = job_id
         self.attempt = attempt
@@ -109,6 +132,7 @@ class JobContext:
         self._files = files
         self._children = children
         self._outbound = outbound
+        self._confirm = confirm
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
@@ -135,7 +159,13 @@ class JobContext:
         return self._files.input(uri)
 
     def output(
-        self, uri: str, *, directory: bool = False, last: str | None = None, owned: tuple[str, ...] = ()
+        self,
+        uri: str,
+        *,
+        directory: bool = False,
+        last: str | None = None,
+        owned: tuple[str, ...] = (),
+        resume: bool = False,
     ) -> Output:
         """Plan an output; nothing is visible at its target before the handler has returned.
 
@@ -144,9 +174,28 @@ class JobContext:
         directory is merged into one that exists: files of the same name are replaced, files that match the `owned`
         patterns and were not made again are removed, and nothing else is touched. `last` names the file that goes away
         first and comes last, so that its presence means complete.
+
+        With `resume`, for files only, `output.path` may hold the bytes that an earlier attempt of this job left there,
+        whatever ended it, and `output.note` what its handler noted; without such bytes the file is empty and there is
+        no note. A handler writes the note before the first byte, appends in place, and starts over by a new note and
+        an empty file. Bytes without a note are not handed on. They are removed when the job has ended for good.
         """
         self.check_cancelled()
-        return self._files.output(uri, directory=directory, last=last, owned=owned)
+        return self._files.output(uri, directory=directory, last=last, owned=owned, resume=resume)
+
+    def publish(self, output: Output) -> None:
+        """Make one output visible now, if this attempt still owns the job; it stays whatever becomes of the job.
+
+        For jobs with many results: what is not published becomes visible at the end, all of it or nothing. Raises
+        LeaseLostError, EncoderError if nothing was written, BadInputError if something stands in its way.
+        """
+        self.check_cancelled()
+        self._confirm()
+        self._files.publish(output)
+
+    def drop(self, output: Output) -> None:
+        """Forget one output and remove what was written, so that the others can still be committed."""
+        self._files.drop(output)
 
     def http(self, *, within: timedelta | None = None) -> requests.Session:
         """Return a session for requests to permitted hosts; close it, best by `with`.

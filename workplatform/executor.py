@@ -60,6 +60,7 @@ class Attempt:
     log: Any
     result: bytes = b""
     result_document: Any = None
+    job_has_ended: bool = False
 
 
 class Executor:
@@ -133,7 +134,7 @@ class Executor:
         pulse = Pulse(grant.id, grant.fence, time_limit=job_type.time_limit, on_change=tools.heart.changed)
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
-        files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work")
+        files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work", pulse.check)
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
         message = tools.submitter.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
@@ -155,6 +156,8 @@ class Executor:
         except Exception as error:
             attempt.log.exception("handler_raised")
             return self._after(error, attempt)
+        finally:
+            attempt.files.let_go()
 
     def _call_handler(self, attempt: Attempt) -> Result:
         job_type, grant = attempt.job_type, attempt.grant
@@ -171,6 +174,7 @@ class Executor:
             files=attempt.files,
             children=self._tools.children,
             outbound=self._tools.outbound,
+            confirm=partial(self._confirm, attempt),
         )
         result = job_type.handler(payload, context)
         if not isinstance(result, job_type.result_model):
@@ -180,12 +184,15 @@ class Executor:
     def _commit(self, attempt: Attempt) -> None:
         """Rename the outputs, if this attempt still owns the job."""
         attempt.pulse.check()
-        if not attempt.files.has_outputs:
-            return
+        if attempt.files.has_outputs:
+            self._confirm(attempt)
+            attempt.files.commit()
+
+    def _confirm(self, attempt: Attempt) -> None:
+        """Raise LeaseLostError unless this attempt still owns the job; its lease begins anew."""
         beat = Beat(attempt.grant.id, attempt.grant.fence)
         if self._tools.store.beat(self._tools.settings.lease, [beat]) != ["ok"]:
             raise LeaseLostError
-        attempt.files.commit()
 
     def _after(self, error: Exception, attempt: Attempt) -> Next:
         policy = self._tools.submitter.policy(attempt.job_type.name, attempt.grant.spec)
@@ -202,10 +209,12 @@ class Executor:
             then = self._claimant(attempt.job_type) if self.takes_next and not self.is_draining else None
             settled = store.settle(grant.id, grant.fence, settlement, then=then, claim=uuid.uuid4().hex)
         if settled.is_accepted and following is not None:
+            attempt.job_has_ended = following.status.is_final
             self._tell_ending(attempt, following, duration_ms)
         else:
             # The log still gets its last lines: a cancelled job's are worth reading.
             store.beat(self._tools.settings.lease, [Beat(grant.id, grant.fence, lines=lines)])
+            attempt.job_has_ended = following is not None and following.status is Status.CANCELLED
             attempt.log.info("job_taken_away", duration_ms=duration_ms)
         return settled.next_grant
 
@@ -234,6 +243,7 @@ class Executor:
             wakeup=attempt.message,
             lines=lines,
             callback=self._callback(attempt, following, duration_ms),
+            outputs=orjson.dumps(attempt.files.committed) if attempt.files.committed else b"",
         )
 
     def _callback(self, attempt: Attempt, following: Next, duration_ms: int) -> NewJob | None:
@@ -248,9 +258,12 @@ class Executor:
         )
 
     def _close(self, attempt: Attempt) -> None:
+        """Remove what the attempt leaves, but what the job's next attempt may go on with."""
         self._tools.heart.remove(attempt.pulse)
         try:
-            attempt.files.discard()
+            attempt.files.discard(keep=not attempt.job_has_ended)
+            if attempt.job_has_ended:
+                self._tools.journals.close_job(attempt.grant.id, attempt.grant.fence)
         except OSError:
             # Sweeping tries again. Raising here would drop the next job, which is ours already.
             attempt.log.exception("leftovers_stay")

@@ -45,37 +45,66 @@ def inline_job(
     preload: tuple[str, ...] = (),
     time_limit: timedelta = timedelta(minutes=10),
     children: ChildPool | None = None,
+    attempt: int = 1,
+    is_tried_again: bool = False,
 ) -> Iterator[InlineRun]:
     """Give a context whose files live under `root`; on success outputs are committed, else discarded.
 
-    `children` lends warm children, as a worker has them; without, the run has its own.
+    `children` lends warm children, as a worker has them; without, the run has its own. `is_tried_again` keeps what a
+    failed attempt leaves for a later one, with a higher number, to resume.
     """
     state = root / ".workplatform"
-    pulse = Pulse(_JOB_ID, 1, time_limit=time_limit, on_change=threading.Event())
+    pulse = Pulse(_JOB_ID, attempt, time_limit=time_limit, on_change=threading.Event())
     roots = Roots([root], base=root, reserved=[state])
-    files = LocalFiles(roots, Journals(state / "attempts").open(_JOB_ID, 1), state / "work")
+    journals = Journals(state / "attempts")
+    files = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
     pool = children or ChildPool(preload=preload)
     outbound = Outbound(allowed_hosts=(), allow_loopback=True)
-    job = JobContext(job_id=_JOB_ID, attempt=1, reporter=pulse, files=files, children=pool, outbound=outbound)
+    job = JobContext(
+        job_id=_JOB_ID,
+        attempt=attempt,
+        reporter=pulse,
+        files=files,
+        children=pool,
+        outbound=outbound,
+        confirm=pulse.check,
+    )
     run = InlineRun(job, pulse, files)
+    has_ended = not is_tried_again
     try:
         yield run
         files.check()
         files.commit()
+        has_ended = True
     finally:
         run.look()
-        files.discard()
+        files.discard(keep=not has_ended)
+        if has_ended:
+            journals.close_job(_JOB_ID, attempt)
         if children is None:
             pool.close()
 
 
-def run_inline(handler: Callable[..., Any], payload: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
+def run_inline(
+    handler: Callable[..., Any],
+    payload: Mapping[str, Any],
+    *,
+    root: Path,
+    attempt: int = 1,
+    is_tried_again: bool = False,
+) -> dict[str, Any]:
     """Run a job type's handler on a payload as a worker would; returns the result as the wire shows it.
 
-    Raises what the handler raises.
+    Raises what the handler raises. `attempt` and `is_tried_again` are as for inline_job().
     """
     declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
-    with inline_job(root, preload=preloads(declared), time_limit=declared.time_limit) as run:
+    with inline_job(
+        root,
+        preload=preloads(declared),
+        time_limit=declared.time_limit,
+        attempt=attempt,
+        is_tried_again=is_tried_again,
+    ) as run:
         result = declared.handler(declared.payload_model.model_validate(payload), run.job)
     document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
     return document

@@ -2,17 +2,21 @@
 
 One file an attempt, named `JOB.FENCE`, one path a line as JSON; it is written before the path is made and removed after
 the last path is gone. A path is removed only if its own name carries the attempt's: whatever a journal says, nothing
-else is touched.
+else is touched. What a later attempt of the job may go on with can be kept; then its lines stay.
 """
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 
+_PART: Final = ".part"
 _log = structlog.get_logger()
 
 
@@ -26,12 +30,25 @@ class Journal:
 
     def temporary(self, number: int) -> str:
         """Return the name of the attempt's temporary with that number."""
-        return f".{self.scratch}.{number}.part"
+        return f".{self.scratch}.{number}{_PART}"
+
+    def kept(self, target: Path) -> str:
+        """Return the name of the attempt's resumable temporary for a target: one that another attempt can tell."""
+        digest = hashlib.sha256(os.fsencode(target)).hexdigest()
+        return f"{self._kept_prefix}{digest[:16]}{_PART}"
+
+    def of_attempt(self, fence: int) -> "Journal":
+        """Return the journal of another attempt of the job on this node."""
+        return Journal(self.file.with_name(f"{self.job_id}.{fence}"), self.job_id, fence)
 
     @property
     def scratch(self) -> str:
         """The name of the attempt's scratch folder."""
         return f"{self.job_id}.{self.fence}"
+
+    @property
+    def _kept_prefix(self) -> str:
+        return f".{self.scratch}.kept-"
 
     def note(self, path: Path) -> None:
         """Record a path that is about to be made."""
@@ -39,20 +56,28 @@ class Journal:
         with self.file.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(str(path)) + "\n")
 
-    def clear(self) -> None:
-        """Remove every noted path that still exists, then the journal."""
+    def clear(self, *, keep: bool = False) -> bool:
+        """Remove every noted path that still exists, then the journal; returns whether there was anything to do.
+
+        With `keep`, resumable temporaries stay, and the journal with them.
+        """
         try:
             noted = self.file.read_text("utf-8").split("\n")
         except FileNotFoundError:
-            return
-        for line in noted:
-            path = _noted_path(line)
-            if path is not None and self._is_ours(path):
-                remove(path)
-        self.file.unlink(missing_ok=True)
+            return False
+        ours = [path for line in noted if (path := _noted_path(line)) is not None and self._is_ours(path)]
+        kept = {path for path in ours if keep and path.name.startswith(self._kept_prefix) and path.exists()}
+        doomed = [path for path in ours if path not in kept]
+        if kept and not any(map(os.path.lexists, doomed)):
+            return False
+        for path in doomed:
+            remove(path)
+        if not kept:
+            self.file.unlink(missing_ok=True)
+        return True
 
     def _is_ours(self, path: Path) -> bool:
-        return path.name == self.scratch or (path.name.startswith(f".{self.scratch}.") and path.name.endswith(".part"))
+        return path.name == self.scratch or (path.name.startswith(f".{self.scratch}.") and path.name.endswith(_PART))
 
 
 class Journals:
@@ -65,6 +90,12 @@ class Journals:
         """Return the journal of an attempt; nothing is written yet."""
         return Journal(self._folder / f"{job_id}.{fence}", job_id, fence)
 
+    def close_job(self, job_id: str, fence: int) -> None:
+        """Clear what attempts before the one with the fence left on this node: their job has ended."""
+        last = self.open(job_id, fence)
+        for earlier in range(1, fence):
+            last.of_attempt(earlier).clear()
+
     def all(self) -> Iterator[Journal]:
         """Yield the journals on disk."""
         if not self._folder.is_dir():
@@ -73,6 +104,11 @@ class Journals:
             job_id, _, fence = file.name.rpartition(".")
             if fence.isdigit():
                 yield Journal(file, job_id, int(fence))
+
+
+def note_beside(path: Path) -> Path:
+    """Return where the note of a resumable temporary is."""
+    return path.with_name(f"{path.name.removesuffix(_PART)}.note{_PART}")
 
 
 def remove(path: Path) -> None:

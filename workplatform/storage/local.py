@@ -1,83 +1,57 @@
 """Inputs, outputs and scratch space of one attempt, on local disks."""
 
 import errno
-import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import Final
 
-from workplatform.errors import BadInputError, EncoderError, JobError, NoSpaceError, is_out_of_space
-from workplatform.storage.journal import Journal, remove
+from workplatform.context import Output
+from workplatform.errors import BadInputError, JobError, NoSpaceError, is_out_of_space
+from workplatform.storage.journal import Journal
+from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots
+from workplatform.store.records import CommittedOutput
 
 _TRIES: Final = 10
 
 
-@dataclass(slots=True)
-class LocalOutput:
-    """An output on its way: written at `path`, renamed to `target` by commit().
-
-    A folder is merged into one that is there: files of the same name are replaced, files that match `owned` (patterns
-    of what the job type itself makes) and were not made again are removed, everything else stays.
-    """
-
-    uri: str
-    path: Path
-    target: Path
-    is_directory: bool
-    last: str | None
-    owned: tuple[str, ...] = ()
-
-    def make(self) -> None:
-        """Make the empty temporary; a file's time is zero until somebody writes it."""
-        if self.is_directory:
-            self.path.mkdir()
-            return
-        self.path.touch(exist_ok=False)
-        os.utime(self.path, (0, 0))
-
-    def check(self) -> None:
-        """Raise EncoderError if the handler has written nothing."""
-        if not (any(self.path.iterdir()) if self.is_directory else self._is_written()):
-            raise EncoderError(f"nothing was written for {self.uri}")
-
-    def commit(self) -> None:
-        """Make the output visible; a file in one step, a folder file by file with `last` at the end."""
-        if not self.is_directory or not self.target.exists():
-            self.path.replace(self.target)
-            return
-        if self.last:
-            (self.target / self.last).unlink(missing_ok=True)
-        made = sorted(entry.relative_to(self.path) for entry in self.path.rglob("*") if entry.is_file())
-        for stale in {place for pattern in self.owned for place in self.target.glob(pattern)}:
-            if stale.relative_to(self.target) not in made:
-                stale.unlink(missing_ok=True)
-        for name in sorted(made, key=lambda name: str(name) == self.last):
-            (self.target / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.path / name).replace(self.target / name)
-        remove(self.path)
-
-    def _is_written(self) -> bool:
-        return self.path.is_file() and self.path.stat().st_mtime_ns != 0
+def _never() -> None:
+    """Have no reason to stop."""
 
 
 @dataclass(slots=True)
 class LocalFiles:
-    """What one attempt reads and writes. `workspace` is the folder in which attempts get scratch folders."""
+    """What one attempt reads and writes; safe to use from several threads.
+
+    `workspace` is the folder in which attempts get scratch folders. `watch` is asked during what takes long, and raises
+    what ends the attempt.
+    """
 
     roots: Roots
     journal: Journal
     workspace: Path
+    watch: Callable[[], None] = _never
     _outputs: list[LocalOutput] = field(default_factory=list)
+    _committed: dict[str, CommittedOutput] = field(default_factory=dict)
     _made_parents: list[Path] = field(default_factory=list)
+    _planned: Iterator[int] = field(default_factory=count)
+    _lock: RLock = field(default_factory=RLock)
     _has_left_traces: bool = False
 
     def input(self, uri: str) -> Path:
         """Return the file to read."""
         return self.roots.input(uri)
 
-    def output(self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...]) -> LocalOutput:
+    def output(
+        self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
+    ) -> LocalOutput:
         """Plan an output beside its target."""
+        if resume and directory:
+            raise ValueError("a folder cannot be resumed")
         target = self.roots.output(uri)
         try:
             is_other_kind = target.exists() and target.is_dir() != directory
@@ -86,53 +60,103 @@ class LocalFiles:
         if is_other_kind:
             wanted, there = ("folder", "file") if directory else ("file", "folder")
             raise BadInputError(f"{uri} is a {there}; this job writes a {wanted}")
-        path = target.with_name(self.journal.temporary(len(self._outputs)))
-        output = LocalOutput(uri, path, target, directory, last, owned)
-        self._note(path)
+        with self._lock:
+            path = self._temporary(target, resume=resume)
+            output = LocalOutput(uri, path, target, directory, last, owned)
+            self._outputs.append(output)
         try:
+            self._note(path)
+            if resume:
+                self._note(output.note)
             self._make_in_its_folder(output)
         except OSError as error:
             raise write_error(uri, error) from error
-        self._outputs.append(output)
         return output
 
     @property
     def workdir(self) -> Path:
         """The attempt's scratch folder."""
         folder = self.workspace / self.journal.scratch
-        if not folder.is_dir():
-            self._note(folder)
-            folder.mkdir(parents=True)
+        with self._lock:
+            if not folder.is_dir():
+                self._note(folder)
+                folder.mkdir(parents=True)
         return folder
 
     @property
     def has_outputs(self) -> bool:
-        """Whether an output was planned."""
+        """Whether an output was planned that is not committed yet."""
         return bool(self._outputs)
 
+    @property
+    def committed(self) -> list[CommittedOutput]:
+        """What was made visible, in order."""
+        return list(self._committed.values())
+
     def check(self) -> None:
-        """Raise if a planned output is missing."""
+        """Raise if a planned output is missing, or something stands in its way."""
         for output in self._outputs:
             output.check()
+            _check_place(output)
 
     def commit(self) -> None:
         """Make every output visible."""
-        for output in self._outputs:
-            try:
-                output.commit()
-            except OSError as error:
-                raise write_error(output.uri, error) from error
-        self._made_parents.clear()
+        for output in list(self._outputs):
+            self._commit(output)
 
-    def discard(self) -> None:
-        """Remove whatever is not committed: temporaries, scratch, folders made for nothing."""
+    def publish(self, output: Output) -> None:
+        """Make one output visible."""
+        planned = self._own(output)
+        planned.check()
+        _check_place(planned)
+        self._commit(planned)
+
+    def drop(self, output: Output) -> None:
+        """Forget one output, and remove what was written."""
+        planned = self._own(output)
+        with self._lock:
+            self._outputs.remove(planned)
+        planned.drop()
+
+    def let_go(self) -> None:
+        """Leave resumable files to the next attempt: nobody writes any more."""
+        for output in self._outputs:
+            output.let_go()
+
+    def discard(self, *, keep: bool = False) -> None:
+        """Remove whatever is not committed: temporaries, scratch, folders made for nothing.
+
+        With `keep`, what another attempt may go on with stays.
+        """
+        self.let_go()
         if self._has_left_traces:
-            self.journal.clear()
+            self.journal.clear(keep=keep)
         for folder in reversed(self._made_parents):
-            try:
+            with suppress(OSError):  # it holds an output, or somebody else uses it
                 folder.rmdir()
-            except OSError:
-                break  # somebody else uses it
+
+    def _own(self, output: Output) -> LocalOutput:
+        with self._lock:
+            for planned in self._outputs:
+                if planned is output:
+                    return planned
+        raise ValueError(f"{output.uri} is not planned, or not any more")
+
+    def _commit(self, output: LocalOutput) -> None:
+        try:
+            output.commit()
+        except OSError as error:
+            raise write_error(output.uri, error) from error
+        with self._lock:
+            self._outputs.remove(output)
+            self._committed[output.uri] = {"uri": output.uri, "directory": output.is_directory}
+
+    def _temporary(self, target: Path, *, resume: bool) -> Path:
+        """Return where to write; of two resumable outputs for one target, the second is an ordinary one."""
+        kept = target.with_name(self.journal.kept(target))
+        if resume and not any(output.path == kept for output in self._outputs):
+            return kept
+        return target.with_name(self.journal.temporary(next(self._planned)))
 
     def _note(self, path: Path) -> None:
         self._has_left_traces = True
@@ -143,7 +167,7 @@ class LocalFiles:
         for _ in range(_TRIES):
             self._make_parents(output.target.parent)
             try:
-                output.make()
+                output.make(self.journal, self.watch)
             except FileNotFoundError:
                 continue
             return
@@ -159,7 +183,15 @@ class LocalFiles:
                 parent.mkdir()
             except FileExistsError:
                 continue  # a neighbour was faster, and it is the neighbour's to remove
-            self._made_parents.append(parent)
+            with self._lock:
+                self._made_parents.append(parent)
+
+
+def _check_place(output: LocalOutput) -> None:
+    try:
+        output.check_place()
+    except OSError as error:
+        raise write_error(output.uri, error) from error
 
 
 def write_error(uri: str, error: OSError) -> JobError:

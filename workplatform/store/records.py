@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import orjson
 
@@ -31,9 +31,16 @@ class NewJob:
         return (self.id, self.type, self.queue, self.priority, self.spec, self.message, self.delay_ms, self.reason)
 
 
+class CommittedOutput(TypedDict):
+    """A file or folder that a job has made, named as its payload named it."""
+
+    uri: str
+    directory: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A job as it stands in Redis. Moments are aware UTC; `spec`, `result` and `error` are parsed JSON."""
+    """A job as it stands in Redis. Moments are aware UTC; `spec`, `result`, `error` and `outputs` are parsed JSON."""
 
     id: str
     type: str
@@ -55,6 +62,7 @@ class Record:
     worker: str | None
     result: Any
     error: Mapping[str, Any] | None
+    outputs: Sequence[CommittedOutput]
 
     @property
     def duration_ms(self) -> int | None:
@@ -136,6 +144,7 @@ class Settlement:
     wakeup: bytes = b""
     lines: Sequence[str] = ()
     callback: NewJob | None = None
+    outputs: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +201,7 @@ def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
         worker=_text(fields.get("worker")),
         result=_json(fields.get("result")),
         error=_json(fields.get("error")),
+        outputs=_json(fields.get("outputs")) or (),
     )
 
 

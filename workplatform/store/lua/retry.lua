@@ -10,7 +10,7 @@ if status ~= 'failed' and status ~= 'cancelled' then return {'refused', status} 
 
 redis.call('ZREM', P .. 'finished', id)
 redis.call('HDEL', key, 'error', 'result', 'finishedAt', 'startedAt', 'stage', 'message', 'progress', 'retries',
-  'attempts')
+  'attempts', 'outputs')
 redis.call('HSET', key, 'status', 'queued')
 move(id, type, status, 'queued')
 push(id, record[3], record[4], ARGV[2], false)

@@ -2,22 +2,23 @@
 -- ARGV: id, fence, guard ('owner': this attempt's worker says so; 'lapsed': only if the lease has run out),
 --       next status, event, result (JSON or ''), error (JSON or ''), message for people, delay in ms, reason,
 --       Celery message (for queued), costs ('attempt', 'retry' or 'nothing': 'retry' uses up one of the retries,
---       'nothing' gives the attempt back), number of log lines, the lines, number of words about the next claim (0, or
+--       'nothing' gives the attempt back), outputs made visible (JSON list of objects with a `uri`, or ''; those of
+--       earlier attempts stay listed), number of log lines, the lines, number of words about the next claim (0, or
 --       5: worker, node, slots, lease in ms, claim; then the queue's next job is claimed too), those words, then a
 --       callback job as for create().
 -- Returns {'ok'}, {'ok', grant as in claim.lua}, or {'lost'} if the job is not this attempt's any more: then nothing
 -- is changed. A call repeated after a lost answer gets {'lost', the same grant}.
 local id, fence, guard, next_status, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local result, failure, text, delay, reason = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10]
-local message, costs, count = ARGV[11], ARGV[12], tonumber(ARGV[13])
-local words = tonumber(ARGV[14 + count])
+local message, costs, outputs, count = ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14])
+local words = tonumber(ARGV[15 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
-  'retries', 'attempts', 'next')
+  'retries', 'attempts', 'next', 'outputs')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
-local at = 15 + count
+local at = 16 + count
 local claimant = words > 0 and {ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]}
 
 if record[1] ~= 'running' or record[2] ~= fence then
@@ -30,8 +31,20 @@ end
 if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return {'lost'} end
 
 unclaim(id, record[6])
-append_logs(id, {unpack(ARGV, 14, 13 + count)})
+append_logs(id, {unpack(ARGV, 15, 14 + count)})
 move(id, type, 'running', next_status)
+
+-- Lists what either list has, by uri, older first.
+local function union(older, newer)
+  local listed, at_uri = {}, {}
+  for _, list in ipairs({cjson.decode(older), cjson.decode(newer)}) do
+    for _, output in ipairs(list) do
+      at_uri[output.uri] = at_uri[output.uri] or #listed + 1
+      listed[at_uri[output.uri]] = output
+    end
+  end
+  return cjson.encode(listed)
+end
 
 local progress = next_status == 'completed' and '100' or record[7]
 local fields = {'status', next_status, 'progress', progress, 'message', text}
@@ -43,6 +56,7 @@ if costs == 'retry' then set('retries', (record[9] or 0) + 1) end
 if costs == 'nothing' then set('attempts', record[10] - 1) end
 if result ~= '' then set('result', result) end
 if failure ~= '' then set('error', failure) end
+if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
   set('finishedAt', now)
   redis.call('ZADD', P .. 'finished', now, id)
