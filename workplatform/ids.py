@@ -8,13 +8,15 @@ import os
 import re
 import threading
 import time
+from functools import lru_cache
 from typing import Final
 
 JOB_ID: Final = re.compile(r"job_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
-_SHIFTS: Final = tuple(range(120, -1, -10))
+_HEAD_SHIFTS: Final = tuple(range(90, -1, -10))
+_TAIL_BITS: Final = 30
 _RANDOM_BITS: Final = 80
 
 
@@ -43,4 +45,11 @@ _clock: Final = _Clock()
 def new_job_id() -> str:
     """Make an id."""
     number = _clock.tick()
-    return "job_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    tail = _PAIRS[number >> 20 & 1023] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+    return _head(number >> _TAIL_BITS) + tail
+
+
+@lru_cache(maxsize=1)
+def _head(bits: int) -> str:
+    """Spell what ids that count up within a millisecond have in common."""
+    return "job_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _HEAD_SHIFTS])

@@ -49,7 +49,7 @@ class JobStore:
         for start in range(0, len(jobs), JOBS_PER_CALL):
             words: list[Word] = []
             for job in jobs[start : start + JOBS_PER_CALL]:
-                words += job.words()
+                words += job
             created = int(self._scripts("submit", *words))
         return created
 
@@ -125,7 +125,7 @@ class JobStore:
         words = [*_settlement_words(job_id, fence, settlement, "owner")]
         words += (5, *_claimant_words(then, claim)) if then else (0,)
         if settlement.callback:
-            words += settlement.callback.words()
+            words += settlement.callback
         answer = self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S)
         grant = answer[1] if len(answer) > 1 else None
         return Settled(answer[0] == b"ok", _grant(grant[1:]) if grant else None)
@@ -134,12 +134,12 @@ class JobStore:
         """End an attempt whose lease has run out; False if somebody else did, or it was renewed."""
         words = [*_settlement_words(job_id, fence, settlement, "lapsed"), 0]
         if settlement.callback:
-            words += settlement.callback.words()
+            words += settlement.callback
         return bool(self._scripts("settle", *words)[0] == b"ok")
 
     def cancel(self, job_id: str, *, message: str, callback: NewJob | None) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
-        answer = self._scripts("cancel", job_id, message, *(callback.words() if callback else ()))
+        answer = self._scripts("cancel", job_id, message, *(callback or ()))
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[0] == b"ok", answer[1].decode()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import orjson
 
@@ -13,9 +13,11 @@ Verdict = Literal["ok", "cancelled", "lost"]
 Costs = Literal["attempt", "retry", "nothing"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to create; `spec` is the JSON of a Spec, `message` what Celery's workers understand."""
+class NewJob(NamedTuple):
+    """A job to create, as the words that create() of the Lua scripts reads, in their order.
+
+    `spec` is the JSON of a Spec, `message` what Celery's workers understand.
+    """
 
     id: str
     type: str
@@ -25,10 +27,6 @@ class NewJob:
     message: bytes
     delay_ms: int = 0
     reason: str = ""
-
-    def words(self) -> tuple[str | bytes | int, ...]:
-        """Return the words that create() of the Lua scripts reads."""
-        return (self.id, self.type, self.queue, self.priority, self.spec, self.message, self.delay_ms, self.reason)
 
 
 class CommittedOutput(TypedDict):
