@@ -6,9 +6,9 @@ from flask import Blueprint, Response, request
 
 from api.answers import Answer, json_answer
 from api.files_conditions import check_writable
-from api.files_documents import FILES, upload_document
+from api.files_documents import upload_document
 from api.files_multipart import Form
-from api.files_names import Parts, bad_name, parts_of
+from api.files_names import FILES, Parts, bad_name, parts_of
 from api.files_putting import Putting
 from api.files_serving import serve
 from api.files_uploads import Uploads

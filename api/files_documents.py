@@ -6,11 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from api.files_conditions import version_of
-from api.files_names import media_type
+from api.files_names import FILES, media_type
 from api.files_uploads import Uploads
 from workplatform.wire import timestamp
-
-FILES = "/api/files"
 
 
 def upload_document(uploads: Uploads, name: str, facts: os.stat_result) -> dict[str, Any]:

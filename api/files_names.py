@@ -12,6 +12,8 @@ from api.problems import RequestError
 
 Parts = tuple[str, ...]
 
+FILES: Final = "/api/files"
+
 _LONGEST_PART_BYTES: Final = 255
 _LONGEST_NAME_BYTES: Final = 1024
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ufffd\\]|[\ud800-\udfff]")

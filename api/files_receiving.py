@@ -52,6 +52,7 @@ class Incoming:
         Raises ShortBodyError if it breaks off, then what came is written; RequestError (413, 507).
         """
         sink = Sink(fd, look)
+        self._go_ahead()
         try:
             self._move(sink)
         except OSError as error:
@@ -63,6 +64,7 @@ class Incoming:
     def blocks(self) -> Iterator[bytes]:
         """Yield the body in blocks; raises ShortBodyError, RequestError (413)."""
         arrived = 0
+        self._go_ahead()
         while block := self._read(_BLOCK_BYTES, arrived):
             arrived += len(block)
             if arrived > self.most:
@@ -88,6 +90,10 @@ class Incoming:
         finally:
             reader.length = whole - sink.written
             self._body.failed = reader.length > 0  # where the next request begins is unknown then
+
+    def _go_ahead(self) -> None:
+        if self._socket is not None:
+            self._socket.go_ahead()
 
     def _read(self, size: int, arrived: int) -> bytes:
         try:

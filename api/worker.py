@@ -13,8 +13,9 @@ from gevent.server import StreamServer
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from api import files_pump
+from api import files_pump, leftover
 from api.answers import STATUS_LINES
+from api.files_names import FILES
 from api.problems import RequestError, answer_error
 from workplatform.alive import SignOfLife
 
@@ -33,14 +34,28 @@ class _Whole:
     gunicorn writes them one after the other: two system calls, two packets, and a client that is woken up twice.
     """
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, *, is_patient: bool) -> None:
         self._sock = sock
         self._head: bytes | None = None
         self._is_begun = False
-        self.send = sock.send
+        self._is_patient = is_patient
+        self._interim = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+    def send(self, data: bytes) -> None:
+        """Send gunicorn's `100 Continue`, or keep it until go_ahead() if an answer may come before the body."""
+        if self._is_patient:
+            self._interim = data
+        else:
+            self._sock.sendall(data)
+
+    def go_ahead(self) -> None:
+        """Tell a client that asked first to send its body."""
+        interim, self._interim = self._interim, b""
+        if interim:
+            self._sock.sendall(interim)
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, but for the head alone."""
@@ -100,12 +115,15 @@ class ApiWorker(GeventWorker):
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Serve one request."""
         self._requests += 1
-        whole = _Whole(sock)
+        whole = _Whole(sock, is_patient=req.path.startswith(FILES))
         try:
             return super().handle_request(listener_name, req, whole, addr)
         finally:
             whole.flush()
             self._requests -= 1
+            if leftover.is_large(req.body):
+                leftover.drain(sock)
+                req.body.failed = True  # by which gunicorn knows that no other request follows
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
         """Answer what cannot be read as HTTP, or failed outside the application, as every other error."""
