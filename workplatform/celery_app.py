@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import Retry
 from celery.utils.log import get_logger
 from celery.worker import state as worker_state
 from celery.worker import strategy as celery_strategy
@@ -19,6 +20,8 @@ from kombu import serialization
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Base64
+
+from workplatform.telling import AttemptFailedError
 
 __all__ = ["Consumer", "Transport", "Wakeups", "add_task", "app", "signals"]
 
@@ -145,11 +148,21 @@ def _serve(run: Callable[[], None], wakeup: Wakeup, ack: Any) -> None:
 
 
 def add_task(name: str, begin: Begin) -> None:
-    """Register the Celery task of a job type; `begin` takes a job's id and priority and gives what is to be run."""
+    """Register the Celery task of a job type; `begin` takes a job's id and priority and gives what is to be run.
 
-    @app.task(name=name, bind=True, Strategy="workplatform.celery_app:strategy")  # type: ignore[untyped-decorator]
+    Only with events switched on is the task itself called; Flower then shows how each attempt ended.
+    """
+
+    @app.task(  # type: ignore[untyped-decorator]
+        name=name, bind=True, Strategy="workplatform.celery_app:strategy", throws=(AttemptFailedError,)
+    )
     def task(self: Any) -> None:
-        begin(self.request.id, self.request.delivery_info["priority"])()
+        try:
+            begin(self.request.id, self.request.delivery_info["priority"])()
+        except AttemptFailedError as error:
+            if error.is_final:
+                raise
+            raise Retry(error.message) from None
 
     task.begin = begin
 

@@ -28,6 +28,7 @@ from workplatform.storage.paths import Roots
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Beat, Claimant, Grant, NewJob, Refusal, Settled, Settlement
 from workplatform.submission import Submitter
+from workplatform.telling import raise_refusal, raise_unless_completed
 
 _log = structlog.get_logger()
 
@@ -66,7 +67,8 @@ class Attempt:
 class Executor:
     """Runs attempts for one worker process; thread-safe.
 
-    `takes_next` False makes every job come through Celery, so that Celery's events tell of each.
+    `takes_next` False makes every job come through Celery, so that Celery's events tell of each, and raises
+    AttemptFailedError after all is done where one did not complete its job.
     """
 
     def __init__(self, tools: Tools, *, worker: str, takes_next: bool) -> None:
@@ -112,6 +114,8 @@ class Executor:
         if isinstance(claimed, Refusal):
             self._node_is_full = self._node_is_full or claimed.is_no_slot
             _log.debug("claim_refused", job_id=job_id, reason=claimed.reason)
+            if not self.takes_next:
+                raise_refusal(claimed)
             return
         grant: Grant | None = claimed
         while grant is not None:
@@ -120,9 +124,13 @@ class Executor:
     def _run_granted(self, grant: Grant) -> Grant | None:
         attempt = self._open(self._tools.registry[grant.type], grant)
         try:
-            return self._settle(attempt, self._perform(attempt))
+            following = self._perform(attempt)
+            next_grant = self._settle(attempt, following)
         finally:
             self._close(attempt)
+        if not self.takes_next:
+            raise_unless_completed(following)
+        return next_grant
 
     def _claimant(self, job_type: JobType) -> Claimant:
         settings = self._tools.settings

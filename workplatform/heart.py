@@ -19,6 +19,7 @@ from workplatform.store.jobs import JobStore
 from workplatform.store.records import Beat
 
 _SOONEST_S: Final = 0.25
+_SILENT_S: Final = 30.0
 _log = structlog.get_logger()
 
 
@@ -42,6 +43,7 @@ class Heart:
         self._pulses: dict[tuple[str, int], Pulse] = {}
         self._ending_at: float | None = None
         self._is_stopped = False
+        self._turned_at = float("-inf")
         self.changed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -76,6 +78,11 @@ class Heart:
         """How many attempts run in this process."""
         return len(self._pulses)
 
+    @property
+    def is_beating(self) -> bool:
+        """Whether the thread turned within the last half minute; whether Redis answered it is another question."""
+        return time.monotonic() - self._turned_at < _SILENT_S
+
     def drain(self, grace: timedelta) -> None:
         """Have what still runs after the grace go back to its queue."""
         if self._ending_at is None:
@@ -83,6 +90,7 @@ class Heart:
 
     def _run(self) -> None:
         while not self._is_stopped:
+            self._turned_at = time.monotonic()
             try:
                 self._beat()
             except StoreUnavailableError as error:

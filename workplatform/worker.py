@@ -16,6 +16,7 @@ from typing import Any, Final
 import psutil
 import structlog
 
+from workplatform.alive import SignOfLife
 from workplatform.announcing import Announcer
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, add_task, app, signals
@@ -42,6 +43,7 @@ class Crew:
         settings = platform.settings
         self._platform = platform
         self._announcer = Announcer(platform.store.workers, settings, name=worker, queues=queues, slots=slots)
+        self._sign = SignOfLife(settings, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
         types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
         self._children = ChildPool(preload=sorted({module for declared in types for module in preloads(declared)}))
@@ -56,6 +58,11 @@ class Crew:
     def start(self) -> None:
         """Begin to beat."""
         self._heart.start()
+
+    def show_life(self) -> None:
+        """Touch the worker's file of life; called by Celery's loop, and true of the heart too."""
+        if self._heart.is_beating:
+            self._sign.touch()
 
     def drain(self) -> None:
         """Take no further job, and end within the grace and a few seconds whatever the handlers do.
@@ -78,6 +85,7 @@ class Crew:
             self._announcer.withdraw()
         self._children.close()
         self._platform.close()
+        self._sign.remove()
 
     def _tools(self) -> Tools:
         platform = self._platform
@@ -130,7 +138,7 @@ def run(settings: Settings, queue: str) -> int:
         quiet=True,
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        without_heartbeat=not settings.task_events,  # by its heartbeats Flower knows who is there
     )
     worker.start()
     return int(worker.exitcode or 0)
@@ -155,6 +163,8 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
 def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
     settings = load().settings
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
+    os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
+    os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
     platform = build(settings)
     queues = _names(options.get("queues"))
     types = _served_types(platform, queues)
@@ -165,6 +175,7 @@ def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
         conf.worker_concurrency = slots
     for declared in types:
         add_task(declared.name, partial(crew.executor.begin, declared))
+    Consumer.turned = staticmethod(crew.show_life)
     Consumer.has_room = staticmethod(lambda: crew.executor.has_room(queues[0]))
     return crew
 
