@@ -81,6 +81,10 @@ class Settings(BaseModel):
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )
     ffmpeg_bin: str = Field("", description="The ffmpeg program; empty takes the one that came with pip")
+    chromium_bin: str = Field("", description="The Chromium for downloads that need a browser; empty finds one")
+    browser_python: str = Field(
+        "", description="The Python that has pyppeteer; empty is what `workplatform browser install` made"
+    )
     task_events: bool = Field(
         False, description="Workers send the task events that Flower shows; `up --flower` switches them on"
     )

@@ -165,6 +165,8 @@ def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
     os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
     os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
+    os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
+    os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
     platform = build(settings)
     queues = _names(options.get("queues"))
     types = _served_types(platform, queues)

@@ -28,6 +28,7 @@ COMMANDS = {
     "scheduler": "workplatform.cli.roles:scheduler",
     "flower": "workplatform.cli.roles:flower",
     "alive": "workplatform.cli.alive:alive",
+    "browser": "workplatform.cli.browser:browser",
 }
 
 

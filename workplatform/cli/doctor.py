@@ -13,16 +13,15 @@ from typing import Literal
 
 import click
 
-from workplatform import embedded, launch
+from workplatform import browsing, embedded, launch
 from workplatform.address import local_url
 from workplatform.cli import ffmpeg
 from workplatform.cli.client import ApiClient, key_of
 from workplatform.cli.errors import CommandError
-from workplatform.errors import AlreadyRunningError, StoreUnavailableError
+from workplatform.errors import AlreadyRunningError, BrowserMissingError, StoreUnavailableError
 from workplatform.settings import Settings, load
 
 _ENCODERS = ("libx264", "aac", "libwebp")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SCARCE_BYTES = 5_000_000_000
 _TOO_LITTLE_BYTES = 500_000_000
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -160,12 +159,20 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "disk", detail)
 
 
-def _browser(_settings: Settings) -> Iterator[Finding]:
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if found:
-        yield Finding("ok", "Chromium", found)
-    else:
-        yield Finding("warn", "Chromium", "not found; only jobs that need a browser miss it", "install chromium")
+def _browser(settings: Settings) -> Iterator[Finding]:
+    only = "only downloads that need a browser miss it"
+    try:
+        yield Finding("ok", "Chromium", browsing.program(settings.chromium_bin))
+        python = browsing.python(settings.browser_python)
+    except BrowserMissingError as error:
+        what, _, mend = error.message.partition(": ")
+        yield Finding("warn", "browser", f"{what}; {only}", mend)
+        return
+    try:
+        _output([python, "-P", "-c", "import pyppeteer.browser"])
+        yield Finding("ok", "pyppeteer", f"for {python}")
+    except (OSError, subprocess.SubprocessError):
+        yield Finding("warn", "pyppeteer", f"not for {python}; {only}", f"run `{browsing.INSTALL}`")
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
