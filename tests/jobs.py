@@ -15,6 +15,7 @@ from workplatform.registry import job_type
 from workplatform.retry import RetryPolicy
 
 QUICK_RETRIES = RetryPolicy(max_retries=3, initial_delay=50)
+LINE = 8
 
 
 class Nothing(Payload):
@@ -27,6 +28,20 @@ class Note(Payload):
     path: str = Field(description="File to write or append to")
     text: str = Field("", description="What to write")
     seconds: float = Field(0.0, description="How long to take")
+
+
+class Lines(Payload):
+    """A file to grow line by line."""
+
+    path: str = Field(description="File to write")
+    lines: int = Field(description="How many lines")
+    pause: float = Field(0.0, description="Seconds between lines")
+
+
+class Grown(Result):
+    """The file is whole."""
+
+    written: int = Field(description="Lines that the last attempt wrote itself")
 
 
 class Done(Result):
@@ -109,4 +124,49 @@ def program(payload: Note, job: JobContext) -> Done:
     job.progress(50, "half")
     job.run(["sh", "-c", f"sleep {payload.seconds} & sleep {payload.seconds}"])
     Path(output.path).write_text("whole")
+    return Done(attempt=job.attempt)
+
+
+@job_type("grow", queue="grow", concurrency=2, retry=QUICK_RETRIES)
+def grow(payload: Lines, job: JobContext) -> Grown:
+    """Write numbered lines, going on where an earlier attempt stopped."""
+    output = job.output(payload.path, resume=True)
+    if not output.note.exists():
+        output.note.write_text("lines")
+    begin = output.path.stat().st_size // LINE
+    with output.path.open("r+b", buffering=0) as file:
+        file.seek(begin * LINE)
+        for number in range(begin, payload.lines):
+            job.check_cancelled()
+            file.write(b"%07d\n" % number)
+            job.progress(100 * number / payload.lines, str(number))
+            time.sleep(payload.pause)
+    return Grown(written=payload.lines - begin)
+
+
+@job_type("batch", queue="batch", concurrency=2, retry=RetryPolicy(max_retries=0))
+def batch(payload: Note, job: JobContext) -> Done:
+    """Write three files: publish one, drop one, and fail with the third one half written if the text says so."""
+    kept, dropped, last = (job.output(f"{payload.path}/{name}.txt") for name in ("kept", "dropped", "last"))
+    kept.path.write_text("whole")
+    dropped.path.write_text("half")
+    last.path.write_text("half")
+    job.publish(kept)
+    job.drop(dropped)
+    job.progress(50, "published")
+    job.isolated(time.sleep, payload.seconds)
+    if payload.text == "fail":
+        raise BadInputError("the rest cannot work")
+    last.path.write_text("whole")
+    return Done(attempt=job.attempt)
+
+
+@job_type("late", queue="late", retry=QUICK_RETRIES)
+def late(payload: Note, job: JobContext) -> Done:
+    """Publish a file; the first attempt has its worker frozen just before."""
+    output = job.output(payload.path)
+    output.path.write_text(f"attempt {job.attempt}")
+    if job.attempt == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    job.publish(output)
     return Done(attempt=job.attempt)

@@ -1,28 +1,19 @@
 """Outputs of an attempt: invisible until committed, gone if not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.storage.attempts import attempt, everything
 from workplatform.errors import BadInputError, EncoderError
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
-from workplatform.storage.paths import Roots
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> LocalFiles:
     return attempt(tmp_path, 1)
-
-
-def attempt(root: Path, fence: int) -> LocalFiles:
-    state = root / "state"
-    journal = Journals(state / "attempts").open("job_1", fence)
-    return LocalFiles(Roots([root], base=root, reserved=[state]), journal, state / "work")
-
-
-def everything(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
 
 
 def test_a_file_appears_only_when_it_is_committed(files: LocalFiles, tmp_path: Path) -> None:
@@ -147,3 +138,112 @@ def test_a_failing_neighbour_does_not_take_the_folder_away(tmp_path: Path) -> No
     second.check()
     second.commit()
     assert (tmp_path / "new" / "b.txt").read_text() == "whole"
+
+
+def test_one_output_can_be_made_visible_before_the_others(files: LocalFiles, tmp_path: Path) -> None:
+    outputs = [files.output(f"{name}/out.txt", directory=False, last=None, owned=()) for name in "abc"]
+    for output in outputs:
+        output.path.write_text("whole")
+    files.publish(outputs[1])
+    assert everything(tmp_path) & {"a/out.txt", "b/out.txt", "c/out.txt"} == {"b/out.txt"}
+    files.drop(outputs[0])
+    files.check()
+    files.commit()
+    files.discard()
+    assert everything(tmp_path) == {"b/out.txt", "c/out.txt"}
+    assert not (tmp_path / "a").exists(), "the folder of the dropped one was made for nothing"
+    assert files.committed == [{"uri": f"{name}/out.txt", "directory": False} for name in "bc"]
+
+
+def test_what_was_published_stays_when_the_attempt_fails(files: LocalFiles, tmp_path: Path) -> None:
+    kept, lost = (files.output(f"out/{name}.txt", directory=False, last=None, owned=()) for name in "ab")
+    kept.path.write_text("whole")
+    lost.path.write_text("half")
+    files.publish(kept)
+    files.discard()
+    assert everything(tmp_path) == {"out/a.txt"}
+    assert files.committed == [{"uri": "out/a.txt", "directory": False}]
+
+
+def test_an_output_is_published_or_dropped_once_and_only_if_something_was_written(files: LocalFiles) -> None:
+    output = files.output("out.txt", directory=False, last=None, owned=())
+    with pytest.raises(EncoderError):
+        files.publish(output)
+    output.path.write_text("whole")
+    files.publish(output)
+    for repeat in (files.publish, files.drop):
+        with pytest.raises(ValueError, match=r"out\.txt"):
+            repeat(output)
+
+
+def test_threads_of_one_attempt_do_not_get_into_each_others_way(files: LocalFiles, tmp_path: Path) -> None:
+    def make(number: int) -> None:
+        output = files.output(
+            f"{number % 7}/{number}.txt", directory=False, last=None, owned=(), resume=number % 2 == 0
+        )
+        output.path.write_text(str(number))
+        if number % 5 == 0:
+            files.drop(output)
+        elif number % 3 == 0:
+            files.publish(output)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(200)))
+    files.check()
+    files.commit()
+    files.discard()
+    wanted = {f"{number % 7}/{number}.txt" for number in range(200) if number % 5}
+    assert everything(tmp_path) == wanted
+    assert {output["uri"] for output in files.committed} == wanted
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "file", "link"])
+def test_a_folder_that_cannot_be_merged_is_left_as_it_was(files: LocalFiles, tmp_path: Path, obstacle: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    target = tmp_path / "hls"
+    target.mkdir()
+    (target / "master.m3u8").write_text("old")
+    (target / "stale.ts").write_text("old")
+    if obstacle == "folder":
+        (target / "720p" / "new.ts").mkdir(parents=True)
+    elif obstacle == "file":
+        (target / "720p").write_text("mine")
+    else:
+        (target / "720p").symlink_to(elsewhere)
+    output = files.output("hls", directory=True, last="master.m3u8", owned=("*.ts",))
+    (output.path / "720p").mkdir()
+    (output.path / "720p" / "new.ts").write_text("new")
+    (output.path / "master.m3u8").write_text("new")
+    single = files.output("single.txt", directory=False, last=None, owned=())
+    single.path.write_text("new")
+    with pytest.raises(BadInputError, match="hls/720p"):
+        files.check()
+    files.discard()
+    assert (target / "master.m3u8").read_text() == "old"
+    assert (target / "stale.ts").exists()
+    assert not list(elsewhere.iterdir())
+    assert not (tmp_path / "single.txt").exists()
+
+
+def test_a_folder_of_ones_own_where_a_stale_file_was_is_left_alone(files: LocalFiles, tmp_path: Path) -> None:
+    (tmp_path / "hls" / "mine.ts").mkdir(parents=True)
+    output = files.output("hls", directory=True, last=None, owned=("*.ts",))
+    (output.path / "new.ts").write_text("new")
+    files.check()
+    files.commit()
+    assert (tmp_path / "hls" / "mine.ts").is_dir()
+    assert (tmp_path / "hls" / "new.ts").read_text() == "new"
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_a_target_that_has_become_another_kind_meanwhile_is_not_touched(files: LocalFiles, directory: bool) -> None:
+    output = files.output("out", directory=directory, last=None, owned=())
+    (output.path / "file" if directory else output.path).write_text("new")
+    if directory:
+        output.target.write_text("mine")
+    else:
+        output.target.mkdir()
+    with pytest.raises(BadInputError, match="this job writes"):
+        files.check()
+    assert output.target.read_text() == "mine" if directory else output.target.is_dir()
