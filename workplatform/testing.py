@@ -45,12 +45,14 @@ def inline_job(
     preload: tuple[str, ...] = (),
     time_limit: timedelta = timedelta(minutes=10),
     children: ChildPool | None = None,
+    outbound: Outbound | None = None,
     attempt: int = 1,
     is_tried_again: bool = False,
 ) -> Iterator[InlineRun]:
     """Give a context whose files live under `root`; on success outputs are committed, else discarded.
 
-    `children` lends warm children, as a worker has them; without, the run has its own. `is_tried_again` keeps what a
+    `children` lends warm children, as a worker has them; without, the run has its own. `outbound` is the way out, by
+    default one that may call this machine. `is_tried_again` keeps what a
     failed attempt leaves for a later one, with a higher number, to resume.
     """
     state = root / ".workplatform"
@@ -59,14 +61,13 @@ def inline_job(
     journals = Journals(state / "attempts")
     files = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
     pool = children or ChildPool(preload=preload)
-    outbound = Outbound(allowed_hosts=(), allow_loopback=True)
     job = JobContext(
         job_id=_JOB_ID,
         attempt=attempt,
         reporter=pulse,
         files=files,
         children=pool,
-        outbound=outbound,
+        outbound=outbound or Outbound(allowed_hosts=(), allow_loopback=True),
         confirm=pulse.check,
     )
     run = InlineRun(job, pulse, files)
