@@ -56,6 +56,9 @@ class Files(Protocol):
     def input(self, uri: str) -> Path:
         """Return a readable local path."""
 
+    def is_folder(self, uri: str) -> bool:
+        """Whether a folder is there."""
+
     def output(
         self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
     ) -> Output:
@@ -158,6 +161,13 @@ class JobContext:
         self.check_cancelled()
         return self._files.input(uri)
 
+    def is_folder(self, uri: str) -> bool:
+        """Whether an output of this name would go into a folder: it ends in a slash, or a folder is there.
+
+        Raises PathForbiddenError outside the allowed roots.
+        """
+        return uri.endswith("/") or self._files.is_folder(uri)
+
     def output(
         self,
         uri: str,
@@ -197,15 +207,18 @@ class JobContext:
         """Forget one output and remove what was written, so that the others can still be committed."""
         self._files.drop(output)
 
-    def http(self, *, within: timedelta | None = None) -> requests.Session:
-        """Return a session for requests to permitted hosts; close it, best by `with`.
+    def http(self, *, within: timedelta | None = None, watch: Callable[[], None] | None = None) -> requests.Session:
+        """Return a session for requests to permitted hosts, for the thread that asks; close it, best by `with`.
 
         Its waits end when the attempt has to, raising what `check_cancelled` does; everything done with it takes at
         most `within`, counted from now. It raises UrlForbiddenError for a host that must not be called, and requests'
-        own errors; a request without a timeout gets one.
+        own errors; a request without a timeout gets one. `watch` is asked too during the waits: a TimeoutError that it
+        raises ends the request as one.
         """
         self.check_cancelled()
-        return self._outbound.session(watch=self._reporter.check, within=within)
+        if watch is None:
+            return self._outbound.session(watch=self._reporter.check, within=within)
+        return self._outbound.session(watch=_both(self._reporter.check, watch), within=within)
 
     def connect(self, host: str, port: int, *, within: timedelta) -> socket.socket:
         """Return a connection to a permitted address of a host, for what is no HTTP session; any thread may ask.
@@ -252,3 +265,11 @@ class JobContext:
         """
         self.check_cancelled()
         return self._children.call(function, self._reporter.check, *args, **kwargs)
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def ask() -> None:
+        first()
+        second()
+
+    return ask

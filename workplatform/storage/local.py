@@ -46,6 +46,10 @@ class LocalFiles:
         """Return the file to read."""
         return self.roots.input(uri)
 
+    def is_folder(self, uri: str) -> bool:
+        """Whether a folder is there."""
+        return self.roots.is_folder(uri)
+
     def output(
         self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
     ) -> LocalOutput:

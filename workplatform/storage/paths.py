@@ -5,6 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workplatform.errors import BadInputError, InputNotFoundError, PathForbiddenError
+from workplatform.settings import Settings
+
+
+def roots_of(settings: Settings) -> "Roots":
+    """Return the path guard that the settings describe; the platform's own folders are out of bounds."""
+    own = (settings.run_dir, settings.data_dir / "valkey", settings.data_dir / "work", settings.partial_dir)
+    return Roots(settings.roots, base=settings.allowed_roots[0], reserved=own)
 
 
 class Roots:
@@ -39,6 +46,10 @@ class Roots:
         if path in self._roots:
             raise BadInputError(f"{uri} names a whole root; name a file or folder inside it")
         return path
+
+    def is_folder(self, uri: str) -> bool:
+        """Whether there is a folder of this name, be it a root; raises PathForbiddenError."""
+        return self._inside(uri).is_dir()
 
     def _inside(self, uri: str) -> Path:
         if not uri or "\0" in uri:
