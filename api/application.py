@@ -10,6 +10,7 @@ from api.commit import GroupCommit
 from api.dashboard.page import DashboardRoutes
 from api.events import EventRoutes
 from api.files import FileRoutes
+from api.files_outputs import OutputRoutes
 from api.health import HealthRoutes
 from api.hub import Hub
 from api.jobs import JobRoutes
@@ -18,6 +19,8 @@ from api.stats import StatsRoutes
 from api.submissions import Submissions
 from api.workers import WorkerRoutes
 from workplatform.bootstrap import Platform
+from workplatform.storage.paths import roots_of
+from workplatform.storage.s3 import S3, account_of
 
 
 class Api(Flask):
@@ -34,7 +37,9 @@ class Api(Flask):
         self.after_request(self._let_origin_read)
         self.register_error_handler(Exception, answer_error)
         self.register_blueprint(JobRoutes(service, self.submissions).blueprint())
+        s3 = S3(account_of(settings), platform.outbound)
         self.register_blueprint(FileRoutes(settings).blueprint())
+        self.register_blueprint(OutputRoutes(service, roots_of(settings), s3).blueprint())
         self.register_blueprint(EventRoutes(service, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())

@@ -24,7 +24,7 @@ class FileRoutes:
     """The routes of the resource."""
 
     def __init__(self, settings: Settings) -> None:
-        self._uploads = Uploads(settings.files_dir, shown=_shown(settings))
+        self._uploads = Uploads(settings.files_dir, aside=settings.partial_dir, shown=_shown(settings))
         self._putting = Putting(self._uploads, most=settings.max_upload_bytes)
         self._form = Form(self._uploads, most=settings.max_upload_bytes)
 

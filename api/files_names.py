@@ -62,6 +62,16 @@ def media_type(name: str) -> str:
     return kind or _UNKNOWN
 
 
+def file_url(name: str) -> str:
+    """Return where a file of the uploads is found."""
+    return f"{FILES}/{quote(name)}"
+
+
+def output_url(job_id: str, name: str) -> str:
+    """Return where an output of a job is found."""
+    return f"/api/jobs/{job_id}/files/{quote(name)}"
+
+
 def describing_headers(name: str) -> tuple[Header, ...]:
     """Return the headers that say what a file is, so that no browser runs it as a part of this site."""
     kind = media_type(name)

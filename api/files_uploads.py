@@ -1,7 +1,7 @@
 """The folder of uploads: files are put there whole, and what is on its way is kept aside until then.
 
-What is on its way lies in `.partial`, as a file that its writer holds locked: one that nobody holds is a leftover. A
-resumable one is kept for a day after its last byte, any other goes at once.
+What is on its way lies aside, on the same file system, as a file that its writer holds locked: one that nobody holds
+is a leftover. A resumable one is kept for a day after its last byte, any other goes at once.
 """
 
 import fcntl
@@ -27,7 +27,6 @@ from api.files_receiving import no_space, write_problem
 from api.files_tree import Entry, Tree
 from api.problems import RequestError
 
-PARTIAL: Final = ".partial"
 _KEPT_S: Final = 24 * 3600.0
 _SWEEP_EVERY_S: Final = 60.0
 _PASSING: Final = ".tmp"
@@ -50,10 +49,10 @@ class Temporary:
 class Uploads:
     """The folder."""
 
-    def __init__(self, folder: Path, *, shown: str) -> None:
+    def __init__(self, folder: Path, *, aside: Path, shown: str) -> None:
         self.tree = Tree(folder)
         self._shown = shown
-        self._aside = folder / PARTIAL
+        self._aside = aside
         self._swept_at = -_SWEEP_EVERY_S
         self._placing = BoundedSemaphore(1)
 

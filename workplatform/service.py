@@ -12,7 +12,7 @@ from workplatform.roster import roster
 from workplatform.states import Status
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import LogLine, NewJob, Page, Record
+from workplatform.store.records import CommittedOutput, LogLine, NewJob, Page, Record
 from workplatform.submission import Submitter
 from workplatform.wire import job_document
 
@@ -87,6 +87,10 @@ class JobService:
         if refusal:
             raise IllegalTransitionError(f"only failed and cancelled jobs can be retried; this one is {refusal}")
         return Status.QUEUED
+
+    def outputs(self, job_id: str) -> Sequence[CommittedOutput]:
+        """Return what a job has made; raises JobNotFoundError."""
+        return self._store.get(job_id).outputs
 
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> Sequence[LogLine]:
         """Return lines of a job's log, oldest first; raises JobNotFoundError."""

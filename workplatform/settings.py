@@ -164,6 +164,11 @@ class Settings(BaseModel):
         return self.data_dir / "files"
 
     @property
+    def partial_dir(self) -> Path:
+        """Where files lie while they are on their way to files_dir."""
+        return self.files_dir / ".partial"
+
+    @property
     def run_dir(self) -> Path:
         """Where sockets, locks and the journals of running attempts live."""
         return self.data_dir / "run"

@@ -27,7 +27,7 @@ from workplatform.heart import Chore, Heart
 from workplatform.registry import JobType, preloads
 from workplatform.settings import Settings, load
 from workplatform.storage.journal import Journals
-from workplatform.storage.paths import Roots
+from workplatform.storage.paths import roots_of
 from workplatform.storage.sweeping import sweep_dead_attempts
 
 _SWEPT_EVERY_S: Final = 30.0
@@ -119,12 +119,6 @@ class Crew:
         os._exit(70)
 
 
-def roots_of(settings: Settings) -> Roots:
-    """Return the path guard that the settings describe; the platform's own folders are out of bounds."""
-    own = (settings.run_dir, settings.data_dir / "valkey", settings.data_dir / "work")
-    return Roots(settings.roots, base=settings.allowed_roots[0], reserved=own)
-
-
 def run(settings: Settings, queue: str) -> int:
     """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
     # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
@@ -163,8 +157,6 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
 def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
     settings = load().settings
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
-    os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
-    os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
     os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
     os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
     platform = build(settings)
