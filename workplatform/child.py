@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
 
-from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_out_of_space
+from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_caused_by_lack_of_space
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -97,13 +97,18 @@ def serve(connection: Connection) -> None:
 def _outcome(request: Call | Command, connection: Connection) -> Returned | Raised:
     try:
         return Returned(_perform(request, connection))
-    except PlatformError as error:
-        return Raised(error, error.message, "")
-    except OSError as error:
-        full = NoSpaceError() if is_out_of_space(error) else None
-        return Raised(full, f"{type(error).__name__}: {error.strerror or error}", traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
-        return Raised(None, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return _raised(error)
+
+
+def _raised(error: Exception) -> Raised:
+    """Say what was raised; what caused it does not cross the pipe, so lack of space is told apart here."""
+    if is_caused_by_lack_of_space(error):
+        return Raised(NoSpaceError(), NoSpaceError().message, "")
+    if isinstance(error, PlatformError):
+        return Raised(error, error.message, "")
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return Raised(None, f"{type(error).__name__}: {text}", traceback.format_exc())
 
 
 def _is_alone() -> bool:

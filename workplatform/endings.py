@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from workplatform.errors import (
     Cancelled,
+    ChildCrashedError,
+    CommandFailedError,
+    EncoderError,
     JobError,
     NoSpaceError,
     PlatformError,
@@ -13,11 +16,13 @@ from workplatform.errors import (
     ShuttingDown,
     StoreUnavailableError,
     WorkerLostError,
-    is_out_of_space,
+    is_caused_by_lack_of_space,
 )
 from workplatform.retry import RetryPolicy
 from workplatform.states import Event, Status, WaitingReason
 from workplatform.store.records import Costs
+
+_OF_PROGRAMS: Final = (EncoderError, CommandFailedError, ChildCrashedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,20 @@ def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) ->
     )
 
 
+def may_be_for_lack_of_space(error: BaseException) -> bool:
+    """Whether a full disk could have caused what is not told in words of ours: a program or a library failed."""
+    return type(error) is JobError or isinstance(error, _OF_PROGRAMS) or describe(error)["code"] == PlatformError.code
+
+
 def describe(error: BaseException) -> dict[str, Any]:
-    """Return what the record keeps of an error: code, message, whether a retry can help."""
+    """Return what the record keeps of an error: code, message, whether a retry can help.
+
+    An error for lack of space is that, whatever was made of it on its way.
+    """
+    if is_caused_by_lack_of_space(error):
+        return describe(NoSpaceError())
     if isinstance(error, JobError):
         return {"code": error.code, "message": error.message, "retryable": error.retryable}
     if isinstance(error, StoreUnavailableError):
         return {"code": error.code, "message": error.message, "retryable": True}
-    if isinstance(error, OSError) and is_out_of_space(error):
-        return describe(NoSpaceError())
     return {"code": PlatformError.code, "message": f"{type(error).__name__}: {error}", "retryable": True}

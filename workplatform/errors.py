@@ -207,6 +207,14 @@ def is_out_of_space(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_caused_by_lack_of_space(error: BaseException) -> bool:
+    """Whether an error comes from a file operation that failed for lack of space, in itself or as what caused it."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and is_out_of_space(cause)):
+        cause = cause.__cause__
+    return cause is not None and not isinstance(error, NoSpaceError)
+
+
 class DeliveryError(JobError):
     """The receiver did not accept the request."""
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from workplatform.callbacks import Callbacks
 from workplatform.children import ChildPool
 from workplatform.context import JobContext
-from workplatform.endings import Next, after_failure, after_success
-from workplatform.errors import BadInputError, JobError, LeaseLostError, StoreUnavailableError
+from workplatform.endings import Next, after_failure, after_success, describe, may_be_for_lack_of_space
+from workplatform.errors import BadInputError, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
+from workplatform.gauge import Gauge
 from workplatform.heart import Heart
 from workplatform.models import Result
 from workplatform.outbound import Outbound
@@ -40,6 +41,7 @@ class Tools:
     settings: Settings
     store: JobStore
     heart: Heart
+    gauge: Gauge
     children: ChildPool
     journals: Journals
     roots: Roots
@@ -62,6 +64,7 @@ class Attempt:
     result: bytes = b""
     result_document: Any = None
     job_has_ended: bool = False
+    may_be_resumed: bool = True
 
 
 class Executor:
@@ -142,7 +145,9 @@ class Executor:
         pulse = Pulse(grant.id, grant.fence, time_limit=job_type.time_limit, on_change=tools.heart.changed)
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
-        files = LocalFiles(tools.roots, journal, tools.settings.data_dir / "work", pulse.check)
+        workspace = tools.settings.data_dir / "work"
+        files = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits)
+        tools.gauge.add(pulse, files)
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
         message = tools.submitter.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
@@ -184,6 +189,8 @@ class Executor:
             outbound=self._tools.outbound,
             confirm=partial(self._confirm, attempt),
         )
+        if job_type.is_local_work:
+            attempt.files.require_room()
         result = job_type.handler(payload, context)
         if not isinstance(result, job_type.result_model):
             raise TypeError(f"the handler of {job_type.name} returned {type(result).__name__}")
@@ -203,6 +210,12 @@ class Executor:
             raise LeaseLostError
 
     def _after(self, error: Exception, attempt: Attempt) -> Next:
+        if may_be_for_lack_of_space(error):
+            try:
+                attempt.files.require_room()
+            except NoSpaceError as full:
+                error = NoSpaceError(f"{full.message}; the attempt ended with: {describe(error)['message']}")
+        attempt.may_be_resumed = not isinstance(error, NoSpaceError)
         policy = self._tools.submitter.policy(attempt.job_type.name, attempt.grant.spec)
         return after_failure(error, retries=attempt.grant.retries, policy=policy)
 
@@ -268,8 +281,9 @@ class Executor:
     def _close(self, attempt: Attempt) -> None:
         """Remove what the attempt leaves, but what the job's next attempt may go on with."""
         self._tools.heart.remove(attempt.pulse)
+        self._tools.gauge.remove(attempt.pulse)
         try:
-            attempt.files.discard(keep=not attempt.job_has_ended)
+            attempt.files.discard(keep=attempt.may_be_resumed and not attempt.job_has_ended)
             if attempt.job_has_ended:
                 self._tools.journals.close_job(attempt.grant.id, attempt.grant.fence)
         except OSError:

@@ -62,10 +62,13 @@ class Pulse:
         if self.elapsed > self._time_limit:
             raise TimeLimitError(f"the job ran longer than its time limit of {self._time_limit}")
 
-    def stop(self, reason: PlatformError) -> None:
-        """Have the handler's next check raise; the first reason stays."""
-        if self._reason is None:
-            self._reason = reason
+    def stop(self, reason: PlatformError) -> bool:
+        """Have the handler's next check raise; the first reason stays. Returns whether this one is it."""
+        with self._lock:
+            is_first = self._reason is None
+            if is_first:
+                self._reason = reason
+        return is_first
 
     @property
     def elapsed(self) -> timedelta:

@@ -107,6 +107,12 @@ class Settings(BaseModel):
     max_input_bytes: int = Field(
         32 << 30, ge=1, description="Largest file in bytes that a job fetches from a URL or a store as its input"
     )
+    scratch_limit_bytes: int = Field(
+        100 * 10**9, ge=1_000_000, description="Bytes on disk that one attempt may have before its outputs are in place"
+    )
+    min_free_bytes: int = Field(
+        250 * 10**6, ge=0, description="Bytes of each disk that jobs leave free; of a small one at most a twentieth"
+    )
     max_body_bytes: int = Field(10_000_000, ge=1000, description="Largest request body of the API in bytes")
     max_upload_bytes: int = Field(32 << 30, ge=1000, description="Largest file, or form with files, that the API takes")
     log_format: Literal["auto", "console", "json"] = Field(

@@ -23,11 +23,13 @@ from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor, Tools
+from workplatform.gauge import Gauge
 from workplatform.heart import Chore, Heart
 from workplatform.registry import JobType, preloads
 from workplatform.settings import Settings, load
 from workplatform.storage.journal import Journals
 from workplatform.storage.paths import roots_of
+from workplatform.storage.space import Limits
 from workplatform.storage.sweeping import sweep_dead_attempts
 
 _SWEPT_EVERY_S: Final = 30.0
@@ -53,11 +55,13 @@ class Crew:
             lease=settings.lease,
             chores=(Chore(self._announcer.every_s, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
         )
+        self._gauge = Gauge(Limits(settings.scratch_limit_bytes, settings.min_free_bytes))
         self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
 
     def start(self) -> None:
         """Begin to beat."""
         self._heart.start()
+        self._gauge.start()
 
     def show_life(self) -> None:
         """Touch the worker's file of life; called by Celery's loop, and true of the heart too."""
@@ -81,6 +85,7 @@ class Crew:
         """Withdraw the announcement, stop beating, end the idle children."""
         self.executor.drain()
         self._heart.stop()
+        self._gauge.stop()
         with suppress(StoreUnavailableError):
             self._announcer.withdraw()
         self._children.close()
@@ -93,6 +98,7 @@ class Crew:
             settings=platform.settings,
             store=platform.store,
             heart=self._heart,
+            gauge=self._gauge,
             children=self._children,
             journals=self._journals,
             roots=roots_of(platform.settings),

@@ -14,6 +14,7 @@ from workplatform.errors import BadInputError, JobError, NoSpaceError, is_out_of
 from workplatform.storage.journal import Journal
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots
+from workplatform.storage.space import Limits, Usage, usage
 from workplatform.store.records import CommittedOutput
 
 _TRIES: Final = 10
@@ -28,13 +29,14 @@ class LocalFiles:
     """What one attempt reads and writes; safe to use from several threads.
 
     `workspace` is the folder in which attempts get scratch folders. `watch` is asked during what takes long, and raises
-    what ends the attempt.
+    what ends the attempt. Nothing is begun on a disk that has less room left than `limits` want.
     """
 
     roots: Roots
     journal: Journal
     workspace: Path
     watch: Callable[[], None] = _never
+    limits: Limits = field(default_factory=Limits)
     _outputs: list[LocalOutput] = field(default_factory=list)
     _committed: dict[str, CommittedOutput] = field(default_factory=dict)
     _made_parents: list[Path] = field(default_factory=list)
@@ -69,6 +71,7 @@ class LocalFiles:
             output = LocalOutput(uri, path, target, directory, last, owned)
             self._outputs.append(output)
         try:
+            self.limits.require_room(target.parent)
             self._note(path)
             if resume:
                 self._note(output.note)
@@ -83,6 +86,7 @@ class LocalFiles:
         folder = self.workspace / self.journal.scratch
         with self._lock:
             if not folder.is_dir():
+                self.limits.require_room(self.workspace)
                 self._note(folder)
                 folder.mkdir(parents=True)
         return folder
@@ -91,6 +95,19 @@ class LocalFiles:
     def has_outputs(self) -> bool:
         """Whether an output was planned that is not committed yet."""
         return bool(self._outputs)
+
+    def require_room(self) -> None:
+        """Raise NoSpaceError if a disk that the attempt uses has less room left than it has to."""
+        for folder in {self.workspace, *(output.path.parent for output in list(self._outputs))}:
+            self.limits.require_room(folder)
+
+    def usage(self) -> list[Usage]:
+        """Return what is on disk and not committed yet; may be asked from any thread."""
+        if not self._has_left_traces:
+            return []
+        with self._lock:
+            paths = [output.path for output in self._outputs]
+        return usage([*paths, self.workspace / self.journal.scratch])
 
     @property
     def committed(self) -> list[CommittedOutput]:
