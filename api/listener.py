@@ -32,6 +32,7 @@ class Listener:
         self.is_closed = False
         self._socket = socket
         self._backlog: dict[object, Frame | bytes] = {}
+        self._thinned_at = MAX_BACKLOG  # how long the backlog may grow before it is looked through again
         self._unsent: memoryview | None = None
         self._is_idle = False
         self._has_work = Event()
@@ -95,7 +96,7 @@ class Listener:
         self._socket.sendall(rest)
 
     def _worked_off(self) -> Iterator[bytes]:
-        backlog, self._backlog = self._backlog, {}
+        backlog, self._backlog, self._thinned_at = self._backlog, {}, MAX_BACKLOG
         named = self.selection.named
         parts = (part if isinstance(part, bytes) else part.encoded(named=named) for part in backlog.values())
         data = b"".join(parts)
@@ -131,16 +132,23 @@ class Listener:
             place = frame.place
             self._backlog.pop(place, None)
             self._backlog[place] = frame
-        if len(self._backlog) > MAX_BACKLOG:
-            self._backlog = {
-                place: part for place, part in self._backlog.items() if isinstance(part, bytes) or not part.is_droppable
-            }
+        if len(self._backlog) > min(self._thinned_at, MAX_DEBT):
+            self._thin()
         if len(self._backlog) > MAX_DEBT:
             self._backlog.clear()
             self.is_closed = True
             self._cut()
         if self._backlog or self.is_closed:
             self._has_work.set()
+
+    def _thin(self) -> None:
+        """Drop progress and log lines. What stays grows by as much again before the next time: looking through all of
+        it at every event would hold up everybody for one client that does not read.
+        """
+        self._backlog = {
+            place: part for place, part in self._backlog.items() if isinstance(part, bytes) or not part.is_droppable
+        }
+        self._thinned_at = len(self._backlog) + MAX_BACKLOG
 
     def _cut(self) -> None:
         if self._socket is not None:

@@ -41,6 +41,17 @@ def test_a_long_backlog_loses_progress_and_log_lines_only() -> None:
     assert told.count(b"job:log") < MAX_BACKLOG
 
 
+def test_what_may_be_lost_goes_before_a_client_is_cut_off() -> None:
+    listener = Listener(Selection())
+    for number in range(MAX_DEBT):
+        told = [a_frame("job:queued", f"job_{number}"), a_frame("job:log")]
+        listener.offer(told, b"")
+    assert not listener.is_closed
+    kept = next(listener.live())
+    assert kept.count(b"job:queued") == MAX_DEBT
+    assert kept.count(b"job:log") < MAX_BACKLOG
+
+
 def test_a_client_that_is_gone_for_good_is_cut_off() -> None:
     listener = Listener(Selection())
     for number in range(MAX_DEBT + 1):
