@@ -1,12 +1,13 @@
 """The whole platform in a subprocess, as `workplatform up` starts it, for tests of its outside."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +64,14 @@ class Up:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """Return a port that nobody uses right now, and that the kernel gives nobody by itself.
+
+    Between this and its use other tests run, in other processes too.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)  # Linux's own choices begin at 32768
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def start_up(folder: Path, **env: str) -> Up:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.running import free_port
 from workplatform import embedded
 from workplatform.cli.doctor import Finding, examine
 from workplatform.settings import Settings
@@ -18,12 +19,6 @@ def findings(data_dir: Path, **others: object) -> dict[str, Finding]:
     for finding in sorted(examine(settings), key=lambda found: order.index(found.verdict)):
         worst[finding.subject] = finding
     return worst
-
-
-def free_port() -> int:
-    """Return a port that nobody uses right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_what_pip_installs_is_enough(tmp_path: Path) -> None:
