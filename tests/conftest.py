@@ -1,5 +1,7 @@
 """What many tests share: one embedded server a session, a fresh store a test."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,16 @@ from workplatform.settings import Settings, load
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
+
+
+_MOST_PROCESSES = 8  # each starts servers and encoders of its own
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Say how many processes `-n auto` means: one more than there are cores, since many tests wait."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores + 1, _MOST_PROCESSES)
 
 
 @pytest.fixture(scope="session")
