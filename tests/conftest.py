@@ -13,7 +13,6 @@ from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
 
-
 _MOST_PROCESSES = 8  # each starts servers and encoders of its own
 
 
