@@ -2,114 +2,18 @@
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 import requests
 
+from workplatform.ports import Children, Completed, Files, OnLine, Output, Reporter, Sessions, Source
+
 P = ParamSpec("P")
 T = TypeVar("T")
-OnLine = Callable[[str], None]
 
-
-class Reporter(Protocol):
-    """Where a running attempt tells how far it is, and learns that it must stop."""
-
-    def progress(self, percent: float, message: str | None) -> None:
-        """Note how far the attempt is."""
-
-    def stage(self, name: str) -> None:
-        """Note what the attempt is doing."""
-
-    def log(self, line: str) -> None:
-        """Append a line to the job's log."""
-
-    def check(self) -> None:
-        """Raise the reason to stop, if there is one."""
-
-
-class Output(Protocol):
-    """A file or folder that a job makes: written at `path`, visible at `target` once the attempt succeeded."""
-
-    @property
-    def path(self) -> Path:
-        """Where to write: a temporary sibling of the target, on the same file system."""
-
-    @property
-    def target(self) -> Path:
-        """Where the result will be."""
-
-    @property
-    def uri(self) -> str:
-        """The target as the payload named it, for the result."""
-
-    @property
-    def note(self) -> Path:
-        """Beside a resumable file: what its bytes are part of, in the handler's own words, kept as long as they are."""
-
-
-class Files(Protocol):
-    """The inputs, outputs and scratch space of one attempt."""
-
-    def input(self, uri: str) -> Path:
-        """Return a readable local path."""
-
-    def is_folder(self, uri: str) -> bool:
-        """Whether a folder is there."""
-
-    def output(
-        self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
-    ) -> Output:
-        """Plan an output."""
-
-    def publish(self, output: Output) -> None:
-        """Make one output visible."""
-
-    def drop(self, output: Output) -> None:
-        """Forget one output."""
-
-    @property
-    def workdir(self) -> Path:
-        """A private folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """How a program ended: its exit code and the last lines of its standard error."""
-
-    returncode: int
-    stderr_tail: tuple[str, ...]
-
-
-class Children(Protocol):
-    """Runs work outside the worker process."""
-
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        check: Callable[[], None],
-        on_stdout: OnLine | None,
-        on_stderr: OnLine | None,
-        cwd: Path | None,
-        env: Mapping[str, str] | None,
-    ) -> Completed:
-        """Run a program."""
-
-    def call(self, function: Callable[P, T], check: Callable[[], None], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function."""
-
-
-class Sessions(Protocol):
-    """Makes the HTTP sessions that handlers use."""
-
-    def session(self, *, watch: Callable[[], None], within: timedelta | None) -> requests.Session:
-        """Return a session that asks `watch` while it waits, and times out after `within`."""
-
-    def connect(self, host: str, port: int, *, watch: Callable[[], None], within: timedelta) -> socket.socket:
-        """Return a connection to a permitted address of a host."""
+__all__ = ["Completed", "JobContext", "OnLine", "Output", "Reporter", "Source"]
 
 
 class JobContext:
@@ -154,12 +58,21 @@ class JobContext:
         self._reporter.check()
 
     def input(self, uri: str) -> Path:
-        """Return a local path with the content of `uri`.
+        """Return a local path with the content of `uri`; what is at a URL or in a store is fetched whole.
 
-        Raises PathForbiddenError outside the allowed roots, InputNotFoundError where there is no readable file.
+        Raises PathForbiddenError outside the allowed roots, InputNotFoundError where there is no readable file, and for
+        files from elsewhere the errors called source, storage, too large and too slow.
         """
         self.check_cancelled()
         return self._files.input(uri)
+
+    def source(self, uri: str) -> Source:
+        """Return `uri` as a value that `isolated` functions can open: a remote file is read by ranges if it can be.
+
+        For work that needs little of a large file; raises what `input` does.
+        """
+        self.check_cancelled()
+        return self._files.source(uri)
 
     def is_folder(self, uri: str) -> bool:
         """Whether an output of this name would go into a folder: it ends in a slash, or a folder is there.
@@ -200,6 +113,7 @@ class JobContext:
         LeaseLostError, EncoderError if nothing was written, BadInputError if something stands in its way.
         """
         self.check_cancelled()
+        self._files.send(output)
         self._confirm()
         self._files.publish(output)
 

@@ -23,6 +23,7 @@ from workplatform.pulse import Pulse
 from workplatform.registry import JobType, Registry
 from workplatform.settings import Settings
 from workplatform.states import Status
+from workplatform.storage.files import AttemptFiles, Remotes
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
@@ -46,6 +47,7 @@ class Tools:
     journals: Journals
     roots: Roots
     outbound: Outbound
+    remotes: Remotes
     registry: Registry
     submitter: Submitter
     callbacks: Callbacks
@@ -59,7 +61,7 @@ class Attempt:
     job_type: JobType
     message: bytes
     pulse: Pulse
-    files: LocalFiles
+    files: AttemptFiles
     log: Any
     result: bytes = b""
     result_document: Any = None
@@ -146,7 +148,8 @@ class Executor:
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
         workspace = tools.settings.data_dir / "work"
-        files = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits)
+        local = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits)
+        files = AttemptFiles(local, tools.remotes, pulse)
         tools.gauge.add(pulse, files)
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
@@ -157,11 +160,13 @@ class Executor:
         """Run the handler and make its outputs visible; None if the job is not this attempt's any more."""
         try:
             result = self._call_handler(attempt)
+            message = attempt.pulse.message
             attempt.files.check()
+            attempt.files.send()
             self._commit(attempt)
             attempt.result = result.model_dump_json(by_alias=True).encode()
             attempt.result_document = result.model_dump(mode="json", by_alias=True)
-            return after_success(attempt.pulse.message)
+            return after_success(message)
         except LeaseLostError:
             return None
         except JobError as error:

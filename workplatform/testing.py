@@ -13,9 +13,12 @@ from workplatform.context import JobContext
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType, preloads
+from workplatform.storage.files import AttemptFiles, Remotes
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
 from workplatform.storage.paths import Roots
+from workplatform.storage.s3 import S3, Account
+from workplatform.storage.traces import TraceFolder
 
 _JOB_ID = "job_00000000000000000000000000"
 
@@ -26,7 +29,7 @@ class InlineRun:
 
     job: JobContext
     pulse: Pulse
-    files: LocalFiles
+    files: AttemptFiles
     told: list[tuple[float, str, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -46,20 +49,24 @@ def inline_job(
     time_limit: timedelta = timedelta(minutes=10),
     children: ChildPool | None = None,
     outbound: Outbound | None = None,
+    account: Account | None = None,
     attempt: int = 1,
     is_tried_again: bool = False,
 ) -> Iterator[InlineRun]:
     """Give a context whose files live under `root`; on success outputs are committed, else discarded.
 
     `children` lends warm children, as a worker has them; without, the run has its own. `outbound` is the way out, by
-    default one that may call this machine. `is_tried_again` keeps what a
-    failed attempt leaves for a later one, with a higher number, to resume.
+    default one that may call this machine, `account` the S3 store. `is_tried_again` keeps what a failed attempt leaves
+    for a later one, with a higher number, to resume.
     """
     state = root / ".workplatform"
     pulse = Pulse(_JOB_ID, attempt, time_limit=time_limit, on_change=threading.Event())
     roots = Roots([root], base=root, reserved=[state])
     journals = Journals(state / "attempts")
-    files = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
+    outbound = outbound or Outbound(allowed_hosts=(), allow_loopback=True)
+    local = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
+    remotes = Remotes(outbound, S3(account or Account(), outbound), TraceFolder(state / "uploads"))
+    files = AttemptFiles(local, remotes, pulse)
     pool = children or ChildPool(preload=preload)
     job = JobContext(
         job_id=_JOB_ID,
@@ -67,7 +74,7 @@ def inline_job(
         reporter=pulse,
         files=files,
         children=pool,
-        outbound=outbound or Outbound(allowed_hosts=(), allow_loopback=True),
+        outbound=outbound,
         confirm=pulse.check,
     )
     run = InlineRun(job, pulse, files)
@@ -75,6 +82,7 @@ def inline_job(
     try:
         yield run
         files.check()
+        files.send()
         files.commit()
         has_ended = True
     finally:
@@ -91,6 +99,7 @@ def run_inline(
     payload: Mapping[str, Any],
     *,
     root: Path,
+    account: Account | None = None,
     attempt: int = 1,
     is_tried_again: bool = False,
 ) -> dict[str, Any]:
@@ -103,6 +112,7 @@ def run_inline(
         root,
         preload=preloads(declared),
         time_limit=declared.time_limit,
+        account=account,
         attempt=attempt,
         is_tried_again=is_tried_again,
     ) as run:

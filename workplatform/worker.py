@@ -27,12 +27,13 @@ from workplatform.gauge import Gauge
 from workplatform.heart import Chore, Heart
 from workplatform.registry import JobType, preloads
 from workplatform.settings import Settings, load
+from workplatform.storage.files import remotes_of
 from workplatform.storage.journal import Journals
 from workplatform.storage.paths import roots_of
 from workplatform.storage.space import Limits
 from workplatform.storage.sweeping import sweep_dead_attempts
 
-_SWEPT_EVERY_S: Final = 30.0
+_SWEPT_EVERY_LEASES: Final = 2.5
 _LAST_CALL: Final = timedelta(seconds=5)
 
 _log = structlog.get_logger()
@@ -47,13 +48,17 @@ class Crew:
         self._announcer = Announcer(platform.store.workers, settings, name=worker, queues=queues, slots=slots)
         self._sign = SignOfLife(settings, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
+        self._remotes = remotes_of(settings, platform.outbound)
         types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
         self._children = ChildPool(preload=sorted({module for declared in types for module in preloads(declared)}))
         self._heart = Heart(
             platform.store,
             interval=settings.heartbeat,
             lease=settings.lease,
-            chores=(Chore(self._announcer.every_s, self._announce), Chore(_SWEPT_EVERY_S, self._sweep)),
+            chores=(
+                Chore(self._announcer.every_s, self._announce),
+                Chore(_SWEPT_EVERY_LEASES * settings.lease.total_seconds(), self._sweep),
+            ),
         )
         self._gauge = Gauge(Limits(settings.scratch_limit_bytes, settings.min_free_bytes))
         self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
@@ -103,6 +108,7 @@ class Crew:
             journals=self._journals,
             roots=roots_of(platform.settings),
             outbound=platform.outbound,
+            remotes=self._remotes,
             registry=platform.registry,
             submitter=platform.submitter,
             callbacks=platform.callbacks,

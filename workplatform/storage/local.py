@@ -1,6 +1,7 @@
 """Inputs, outputs and scratch space of one attempt, on local disks."""
 
 import errno
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class LocalFiles:
     limits: Limits = field(default_factory=Limits)
     _outputs: list[LocalOutput] = field(default_factory=list)
     _committed: dict[str, CommittedOutput] = field(default_factory=dict)
+    _staged: list[LocalOutput] = field(default_factory=list)
     _made_parents: list[Path] = field(default_factory=list)
     _planned: Iterator[int] = field(default_factory=count)
     _lock: RLock = field(default_factory=RLock)
@@ -80,6 +82,27 @@ class LocalFiles:
             raise write_error(uri, error) from error
         return output
 
+    def stage(
+        self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool
+    ) -> LocalOutput:
+        """Make a place on this node to write what is to go elsewhere; bringing it there is its owner's task."""
+        if resume and directory:
+            raise ValueError("a folder cannot be resumed")
+        target = self.workspace / hashlib.sha256(uri.encode("utf-8", "replace")).hexdigest()[:16]
+        with self._lock:
+            output = LocalOutput(uri, self._temporary(target, resume=resume), target, directory, last, owned)
+            self._staged.append(output)
+        try:
+            self.limits.require_room(self.workspace)
+            self._note(output.path)
+            if resume:
+                self._note(output.note)
+            self.workspace.mkdir(parents=True, exist_ok=True)
+            output.make(self.journal, self.watch)
+        except OSError as error:
+            raise write_error(uri, error) from error
+        return output
+
     @property
     def workdir(self) -> Path:
         """The attempt's scratch folder."""
@@ -106,7 +129,7 @@ class LocalFiles:
         if not self._has_left_traces:
             return []
         with self._lock:
-            paths = [output.path for output in self._outputs]
+            paths = [output.path for output in (*self._outputs, *self._staged)]
         return usage([*paths, self.workspace / self.journal.scratch])
 
     @property
@@ -175,7 +198,7 @@ class LocalFiles:
     def _temporary(self, target: Path, *, resume: bool) -> Path:
         """Return where to write; of two resumable outputs for one target, the second is an ordinary one."""
         kept = target.with_name(self.journal.kept(target))
-        if resume and not any(output.path == kept for output in self._outputs):
+        if resume and not any(output.path == kept for output in (*self._outputs, *self._staged)):
             return kept
         return target.with_name(self.journal.temporary(next(self._planned)))
 

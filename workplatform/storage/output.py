@@ -42,6 +42,9 @@ class LocalOutput:
             self.path.touch(exist_ok=False)
             os.utime(self.path, (0, 0))
 
+    def finish(self, _name: str) -> None:
+        """Do nothing: files stay where they are until all are complete."""
+
     def check(self) -> None:
         """Raise EncoderError if the handler has written nothing."""
         if not (any(self.path.iterdir()) if self.is_directory else self._is_written()):

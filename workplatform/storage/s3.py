@@ -19,7 +19,7 @@ from workplatform.errors import PlatformError, StorageError, StorageRefusedError
 from workplatform.outbound import Outbound
 from workplatform.settings import Settings
 from workplatform.sockets import SLICE_S, Watch
-from workplatform.storage.s3_errors import Verdict, judge
+from workplatform.storage.s3_errors import judge
 from workplatform.storage.uris import S3Place
 
 T = TypeVar("T")
@@ -76,9 +76,9 @@ class S3:
             raise StorageRefusedError(f"bucket {place.bucket} is not one of those that jobs may use (S3_BUCKETS)")
 
     @contextmanager
-    def lane(self, watch: Watch) -> Iterator["Lane"]:
+    def lane(self, watch: Watch, *, tries: int = TRIES) -> Iterator["Lane"]:
         """Give a connection for one thread; `watch` is asked while it waits and may raise to end that."""
-        lane = Lane(self, watch)
+        lane = Lane(self, watch, tries=tries)
         try:
             yield lane
         finally:
@@ -138,8 +138,9 @@ class S3:
 class Lane:
     """One thread's connection to the store. Every operation may be repeated, so each must bear that."""
 
-    def __init__(self, s3: S3, watch: Watch) -> None:
+    def __init__(self, s3: S3, watch: Watch, *, tries: int) -> None:
         self.s3 = s3
+        self._tries = tries
         self._watch = watch
         self._deadline = float("inf")
         self._session = s3.outbound.session(watch=self._look)
@@ -176,7 +177,7 @@ class Lane:
 
     def repeated(self, place: S3Place, step: Callable[[], T]) -> T:
         """Take a step until it succeeds, fails for good, or has failed too often."""
-        for number in range(TRIES):
+        for number in range(self._tries):
             try:
                 return step()
             except PlatformError:
@@ -185,7 +186,7 @@ class Lane:
                 verdict = judge(error, place)
                 if verdict is None:
                     raise
-                if not verdict.is_passing or number == TRIES - 1:
+                if not verdict.is_passing or number == self._tries - 1:
                     raise verdict.error from error
             self._pause(_FIRST_PAUSE_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         raise StorageError(f"{place.uri}: the store did not answer")
@@ -235,6 +236,3 @@ class _Wire:
 
 def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-__all__ = ["PRESIGNED_FOR", "S3", "Account", "Lane", "Verdict", "account_of"]

@@ -13,7 +13,9 @@ from workplatform.storage.uris import S3Place
 _PASSING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_CODES: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"})
 _BROKEN: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-_GARBLED: Final = frozenset({"ResponseParserError", "ResponseStreamingError", "IncompleteReadError"})
+_GARBLED: Final = frozenset(
+    {"ResponseParserError", "ResponseStreamingError", "IncompleteReadError", "ReadTimeoutError"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def _final(code: str, status: int, message: str, place: S3Place) -> JobError:
     if code == "NoSuchBucket":
         return StorageRefusedError(f"there is no bucket {place.bucket}")
     if code == "NoSuchUpload":
-        return StorageError(f"{place.uri}: the store no longer knows the upload")
+        return StorageError(f"{place.uri}: the store no longer knows the upload", is_gone=True)
     if status == 404:
         return InputNotFoundError(f"there is no file {place.uri}")
     if status == 412:
