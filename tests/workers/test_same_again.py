@@ -1,0 +1,78 @@
+"""Running the same job twice leaves the same files, byte for byte, in the same place or in another one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copy2
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.workers._samples_video import plain
+from workers.hls import hls
+from workers.thumbnail import thumbnail
+from workers.webp import webp
+from workplatform.testing import run_inline
+
+QUALITIES = [{"name": "high", "height": 180}, {"name": "low", "height": 90}]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short film."""
+    return plain(tmp_path_factory.mktemp("video") / "film.mp4")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything below a folder, the hidden files too, but not the platform's own folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".workplatform" not in path.parts
+    }
+
+
+def run_in(root: Path, handler: Callable[..., Any], payload: dict[str, Any], source: Path) -> dict[str, Any]:
+    root.mkdir(exist_ok=True)
+    copy2(source, root / "source")
+    return run_inline(handler, payload, root=root)
+
+
+def assert_same_again(tmp_path: Path, handler: Callable[..., Any], payload: dict[str, Any], source: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    first = run_in(here, handler, payload, source)
+    made = contents(here)
+    assert len(made) > 1, "something was made"
+    second = run_in(here, handler, payload, source)
+    assert contents(here) == made
+    assert second == first
+    run_in(there, handler, payload, source)
+    assert contents(there) == made
+    for root in (here, there):
+        left = [path for path in (root / ".workplatform").rglob("*") if path.is_file() or path.parent.name == "work"]
+        assert left == []
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_thumbnail_is_the_same_again(tmp_path: Path, video: Path, suffix: str) -> None:
+    payload = {"videoPath": "source", "outputPath": f"out/thumbnail.{suffix}", "timestamp": "50%", "width": 160}
+    assert_same_again(tmp_path, thumbnail, payload, video)
+
+
+def test_a_webp_is_the_same_again(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.effect_mandelbrot((320, 180), (-2, -1.5, 1, 1.5), 30).save(picture)
+    assert_same_again(tmp_path, webp, {"inputPath": "source", "outputPath": "out/picture.webp"}, picture)
+
+
+def test_a_ladder_is_the_same_again(tmp_path: Path, video: Path) -> None:
+    payload = {"inputPath": "source", "outputDir": "out/hls", "qualities": QUALITIES, "overwrite": True}
+    assert_same_again(tmp_path, hls, payload, video)
+
+
+def test_a_ladder_that_is_there_already_is_left_as_it_is(tmp_path: Path, video: Path) -> None:
+    payload = {"inputPath": "source", "outputDir": "out/hls", "qualities": QUALITIES}
+    assert run_in(tmp_path / "here", hls, payload, video)["skipped"] is False
+    made = contents(tmp_path / "here")
+    assert run_inline(hls, payload, root=tmp_path / "here")["skipped"] is True
+    assert contents(tmp_path / "here") == made
