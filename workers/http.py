@@ -23,7 +23,7 @@ from workplatform.errors import (
     RetryLater,
     UrlForbiddenError,
 )
-from workplatform.models import Payload, Result
+from workplatform.models import SECRET, Payload, Result
 from workplatform.outbound import failure_reason
 from workplatform.registry import job_type
 from workplatform.retry import RetryPolicy
@@ -48,7 +48,11 @@ class HttpPayload(Payload):
     body: JsonValue = Field(None, description="What to send, as JSON; null sends no body", examples=[{"hello": "you"}])
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = Field("POST", description="The request's method")
     headers: dict[str, str] = Field(
-        default_factory=dict, max_length=50, description="Further headers", examples=[{"Authorization": "Bearer abc"}]
+        default_factory=dict,
+        max_length=50,
+        description="Further headers; shown masked",
+        examples=[{"Authorization": "Bearer abc"}],
+        json_schema_extra=SECRET,
     )
     about: str | None = Field(None, max_length=100, description="The job that this tells of")
 

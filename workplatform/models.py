@@ -1,9 +1,12 @@
 """The bases of every payload and result, and the wire's spelling."""
 
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
+
+# For a field's json_schema_extra: its value is taken, kept for the worker, and shown masked everywhere (JSON Schema).
+SECRET: Final[dict[str, JsonValue]] = {"writeOnly": True}
 
 
 class WireModel(BaseModel):

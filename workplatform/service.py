@@ -7,6 +7,7 @@ from typing import Any
 
 from workplatform.callbacks import Callbacks
 from workplatform.errors import IllegalTransitionError
+from workplatform.masking import masked_payload
 from workplatform.registry import Registry
 from workplatform.roster import roster
 from workplatform.states import Status
@@ -131,7 +132,10 @@ class JobService:
 
     def _document(self, record: Record, served: frozenset[str]) -> dict[str, Any]:
         max_retries = self._submitter.policy(record.type, record.spec).max_retries
-        return job_document(record, max_retries=max_retries, served=served)
+        document = job_document(record, max_retries=max_retries, served=served)
+        if (job_type := self.registry.get(record.type)) is not None:
+            document["payload"] = masked_payload(job_type.payload_model, record.spec["payload"])
+        return document
 
 
 def _elapsed_ms(record: Record) -> int | None:

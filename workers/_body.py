@@ -1,0 +1,167 @@
+"""The bytes of an answer, read as they come into the caller's own buffer.
+
+requests and urllib3 hand out new bytes objects; at the speed of a local network half of the time goes into making
+them. The socket is read here through the buffered stream below urllib3, so the framing (length, chunks, coding) is
+this module's to check: a body that ends early is an error, never an end.
+"""
+
+import zlib
+from abc import ABC, abstractmethod
+from http.client import HTTPException, IncompleteRead
+from typing import Any, Final
+
+import requests
+
+from workplatform.errors import UnexpectedContentError
+
+_CODED_BYTES: Final = 64 * 1024
+_LINGER_S: Final = 0.2
+_CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+class BrokenOffError(Exception):
+    """The body ended before its end, or its connection broke; what was read so far is good."""
+
+
+def body_length(answer: requests.Response) -> int | None:
+    """Return the bytes that the answer announces, as they travel; None if it does not say.
+
+    Raises UnexpectedContentError for two lengths in one answer (RFC 9112, 6.3).
+    """
+    inner: Any = answer.raw._fp
+    if inner.chunked:
+        return None
+    given = {text.strip() for line in inner.headers.get_all("content-length", []) for text in line.split(",")}
+    if len(given) > 1:
+        raise UnexpectedContentError(f"the answer has several lengths: {', '.join(sorted(given))}")
+    length: int | None = inner.length
+    return length
+
+
+def coding_of(answer: requests.Response) -> str:
+    """Return the Content-Encoding, empty for none; raises UnexpectedContentError for one that cannot be undone."""
+    coding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return ""
+    if coding not in _CODINGS:
+        raise UnexpectedContentError(f"the file comes in the encoding {coding!r}, which was not asked for")
+    return coding
+
+
+def open_body(answer: requests.Response, *, coding: str, length: int | None) -> "Framed":
+    """Return a body that has `length` bytes by its headers, None to read to its end; a coding is undone."""
+    inner: Any = answer.raw._fp
+    plain: Framed = Chunked(inner) if inner.chunked else Sized(inner, body_length(answer) if coding else length)
+    return Decoded(plain, coding) if coding else plain
+
+
+class Framed(ABC):
+    """A body whose end is known by the rules of HTTP."""
+
+    def readinto(self, view: memoryview) -> int:
+        """Read what is there; 0 at the end. Raises BrokenOffError."""
+        try:
+            return self._read(view)
+        except (OSError, HTTPException, ValueError) as error:
+            raise BrokenOffError(_reason(error)) from error
+
+    def has_more(self) -> bool:
+        """Whether the server sends more than it announced."""
+        return False
+
+    @abstractmethod
+    def _read(self, view: memoryview) -> int:
+        """Read what is there; 0 at the end."""
+
+
+class Sized(Framed):
+    """A body of an announced length, or one that ends with its connection."""
+
+    def __init__(self, inner: Any, length: int | None) -> None:
+        self._stream = inner.fp
+        self._left = length
+
+    def has_more(self) -> bool:
+        """Whether another byte follows; waits a moment for the server to close, as it was asked to."""
+        if self._left != 0:
+            return False
+        try:
+            self._stream.raw._sock.settimeout(_LINGER_S)
+            return bool(self._stream.read1(16).strip())
+        except OSError:
+            return False
+
+    def _read(self, view: memoryview) -> int:
+        if self._left is None:
+            count: int = self._stream.readinto1(view)
+            return count
+        if self._left == 0:
+            return 0
+        count = self._stream.readinto1(view[: self._left])
+        self._left -= count
+        if count == 0:
+            raise BrokenOffError(f"the connection ended with {self._left} bytes to come")
+        return count
+
+
+class Chunked(Framed):
+    """A body in chunks; http.client reads their framing."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def _read(self, view: memoryview) -> int:
+        data = self._inner.read1(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+class Decoded(Framed):
+    """A body with its gzip or deflate coding undone, a bounded piece at a time."""
+
+    def __init__(self, coded: Framed, coding: str) -> None:
+        self._coded = coded
+        self._coding = coding
+        self._buffer = memoryview(bytearray(_CODED_BYTES))
+        self._engine = self._new_engine()
+        self._waiting = b""
+        self._has_begun = False
+
+    def _new_engine(self) -> Any:
+        return zlib.decompressobj(zlib.MAX_WBITS if self._coding == "deflate" else 16 + zlib.MAX_WBITS)
+
+    def _read(self, view: memoryview) -> int:
+        while True:
+            if not self._waiting:
+                count = self._coded.readinto(self._buffer)
+                if count == 0:
+                    if not self._engine.eof and self._has_begun:
+                        raise BrokenOffError("the encoded file ended too early")
+                    return 0
+                self._waiting = bytes(self._buffer[:count])
+            if data := self._decompress(len(view)):
+                view[: len(data)] = data
+                return len(data)
+
+    def _decompress(self, most: int) -> bytes:
+        if self._engine.eof:
+            self._engine = self._new_engine()  # another member of the same gzip stream
+        try:
+            data: bytes = self._engine.decompress(self._waiting, most)
+        except zlib.error as error:
+            if self._has_begun or self._coding != "deflate":
+                raise UnexpectedContentError(f"the {self._coding} encoding of the file is damaged") from error
+            # Some servers leave out the zlib wrapper that RFC 9110, 8.4.1.2 asks for.
+            self._engine = zlib.decompressobj(-zlib.MAX_WBITS)
+            data = self._engine.decompress(self._waiting, most)
+        self._has_begun = True
+        self._waiting = self._engine.unconsumed_tail or self._engine.unused_data
+        return data
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, IncompleteRead):
+        return "the connection ended within a chunk"
+    if isinstance(error, TimeoutError):
+        return "no data came for too long"
+    return f"the connection broke: {error}"
