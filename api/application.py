@@ -10,6 +10,7 @@ from api.commit import GroupCommit
 from api.dashboard.page import DashboardRoutes
 from api.events import EventRoutes
 from api.files import FileRoutes
+from api.files_names import NameConverter
 from api.files_outputs import OutputRoutes
 from api.health import HealthRoutes
 from api.hub import Hub
@@ -37,6 +38,7 @@ class Api(Flask):
         self.after_request(self._let_origin_read)
         self.register_error_handler(Exception, answer_error)
         self.register_blueprint(JobRoutes(service, self.submissions).blueprint())
+        self.url_map.converters["name"] = NameConverter
         s3 = S3(account_of(settings), platform.outbound)
         self.register_blueprint(FileRoutes(settings).blueprint())
         self.register_blueprint(OutputRoutes(service, roots_of(settings), s3).blueprint())

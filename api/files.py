@@ -33,9 +33,8 @@ class FileRoutes:
         routes = Blueprint("files", __name__, url_prefix=FILES)
         routes.add_url_rule("", view_func=self.page)
         routes.add_url_rule("", view_func=self.post, methods=["POST"])
-        routes.add_url_rule("/<path:name>", view_func=self.get)
-        routes.add_url_rule("/<path:name>", view_func=self.put, methods=["PUT"])
-        routes.add_url_rule("/<path:name>", view_func=self.delete, methods=["DELETE"])
+        for view, method in ((self.get, "GET"), (self.put, "PUT"), (self.delete, "DELETE")):
+            routes.add_url_rule("/<name:name>", view_func=view, methods=[method], merge_slashes=False)
         return routes
 
     def page(self) -> Answer:

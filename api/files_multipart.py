@@ -76,7 +76,7 @@ class Form:
         return taken
 
     def _name(self, folder: str, file: File) -> Parts:
-        name = (file.filename or "").rpartition("\\")[2]
+        name = file.filename
         if not name:
             raise bad_name("a file of the form has no name", field=file.name or "file")
         parts = parts_of(f"{folder}/{name}" if folder else name, field=file.name or "file")

@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
+from werkzeug.routing import PathConverter
+
 from api.answers import Header
 from api.problems import RequestError
 
@@ -22,6 +24,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ufffd\\]|[\ud800-\udfff]")
 _MORE_TYPES: Final = {
     ".avif": "image/avif",
     ".webp": "image/webp",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
     ".m3u8": "application/vnd.apple.mpegurl",
     ".m4s": "video/iso.segment",
     ".m4v": "video/mp4",
@@ -36,6 +40,13 @@ _UNKNOWN: Final = "application/octet-stream"
 # Shown by a browser at once; anything else, such as a page or a drawing with scripts, is only saved.
 _SHOWN: Final = re.compile(r"(image/(?!svg)|video/|audio/|text/plain|text/vtt|application/vnd\.apple\.mpegurl)")
 _POLICY: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+
+
+class NameConverter(PathConverter):
+    """Lets any name come as far as parts_of(), which says what is wrong with it."""
+
+    regex = r"[\s\S]+"
+    part_isolating = False
 
 
 def parts_of(name: str, *, field: str = "path") -> Parts:

@@ -55,7 +55,7 @@ class OutputRoutes:
         """Return the routes for an application to register."""
         routes = Blueprint("outputs", __name__, url_prefix="/api/jobs/<job_id>/files")
         routes.add_url_rule("", view_func=self.page)
-        routes.add_url_rule("/<path:name>", view_func=self.get)
+        routes.add_url_rule("/<name:name>", view_func=self.get, merge_slashes=False)
         return routes
 
     def page(self, job_id: str) -> Answer:

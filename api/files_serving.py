@@ -27,9 +27,10 @@ class FileBody:
         self._left = count
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left > 0 and (block := off_the_hub(self.filelike.read, min(self._left, _BLOCK_BYTES))):
-            self._left -= len(block)
-            yield block
+        with self.filelike:
+            while self._left > 0 and (block := off_the_hub(self.filelike.read, min(self._left, _BLOCK_BYTES))):
+                self._left -= len(block)
+                yield block
 
     def close(self) -> None:
         """Close the file."""

@@ -85,9 +85,11 @@ class Uploads:
         """Give the file that earlier requests for the same name and identity have begun; raises RequestError (409)."""
         path = self._aside / f"{_key(parts)}.{_key(identity)}{_RESUMABLE}"
         with self._opened(path) as temporary:
-            yield temporary
-            if not temporary.size:
-                path.unlink(missing_ok=True)
+            try:
+                yield temporary
+            finally:
+                if not temporary.size:
+                    path.unlink(missing_ok=True)
 
     def place(self, temporary: Temporary, parts: Parts, check: Callable[[], None], *, only_new: bool) -> None:
         """Give a file its name, in one step; `check` is called right before and may raise."""
