@@ -8,7 +8,9 @@ from typing import ParamSpec, TypeVar
 
 import requests
 
+from workplatform.lastwords import LastWords
 from workplatform.ports import Children, Completed, Files, OnLine, Output, Reporter, Sessions, Source
+from workplatform.secretfiles import no_secret
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class JobContext:
         children: Children,
         outbound: Sessions,
         confirm: Callable[[], None],
+        secrets: Callable[[str], str] = no_secret,
     ) -> None:
         self.id = job_id
         self.attempt = attempt
@@ -40,6 +43,7 @@ class JobContext:
         self._children = children
         self._outbound = outbound
         self._confirm = confirm
+        self._secrets = secrets
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
@@ -74,6 +78,14 @@ class JobContext:
         self.check_cancelled()
         return self._files.source(uri)
 
+    def place(self, uri: str) -> Path:
+        """Return the path of what the job changes where it is, without the care that outputs get.
+
+        Raises PathForbiddenError outside the allowed roots.
+        """
+        self.check_cancelled()
+        return self._files.local_place(uri)
+
     def is_folder(self, uri: str) -> bool:
         """Whether an output of this name would go into a folder: it ends in a slash, or a folder is there.
 
@@ -105,6 +117,28 @@ class JobContext:
         """
         self.check_cancelled()
         return self._files.output(uri, directory=directory, last=last, owned=owned, resume=resume)
+
+    def confirm(self) -> None:
+        """Raise LeaseLostError unless this attempt still owns its job; for the moment before a step of no return."""
+        self.check_cancelled()
+        self._confirm()
+
+    def secret(self, name: str) -> str:
+        """Return a secret of the operator's by its name; raises BadInputError if there is none."""
+        return self._secrets(name)
+
+    def closing(self, within: timedelta) -> "JobContext":
+        """Return a context for what has to be put right though the attempt has to end: it runs on for `within`."""
+        return JobContext(
+            job_id=self.id,
+            attempt=self.attempt,
+            reporter=LastWords(self._reporter, within),
+            files=self._files,
+            children=self._children,
+            outbound=self._outbound,
+            confirm=self._confirm,
+            secrets=self._secrets,
+        )
 
     def publish(self, output: Output) -> None:
         """Make one output visible now, if this attempt still owns the job; it stays whatever becomes of the job.

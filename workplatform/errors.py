@@ -190,6 +190,20 @@ class BrowserMissingError(JobError):
     retryable = False
 
 
+class BuildFailedError(JobError):
+    """The build failed."""
+
+    code = "build_failed"
+    retryable = False
+
+
+class HealthCheckError(JobError):
+    """The health check did not turn green."""
+
+    code = "health_check"
+    retryable = False
+
+
 class EncoderError(JobError):
     """The encoder failed."""
 

@@ -21,6 +21,7 @@ from workplatform.models import Result
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType, Registry
+from workplatform.secretfiles import named_secret
 from workplatform.settings import Settings
 from workplatform.states import Status
 from workplatform.storage.files import AttemptFiles, Remotes
@@ -193,6 +194,7 @@ class Executor:
             children=self._tools.children,
             outbound=self._tools.outbound,
             confirm=partial(self._confirm, attempt),
+            secrets=partial(named_secret, self._tools.settings.secrets_dir),
         )
         if job_type.is_local_work:
             attempt.files.require_room()

@@ -70,6 +70,9 @@ class Files(Protocol):
     def source(self, uri: str) -> Source:
         """Return what a child process can open."""
 
+    def local_place(self, uri: str) -> Path:
+        """Return a permitted path on this node."""
+
     def send(self, output: Output) -> None:
         """Bring an output's bytes to where they belong, without making it visible."""
 

@@ -3,9 +3,27 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from workplatform.errors import SettingsError
+from workplatform.errors import BadInputError, SettingsError
 
 SUFFIX = "_FILE"
+
+
+def no_secret(name: str) -> str:
+    """Be the secrets of a platform that has none."""
+    raise BadInputError(f"there is no secret {name!r}: the operator keeps them as files in SECRETS_DIR")
+
+
+def named_secret(folder: str, name: str) -> str:
+    """Return what the file of that name in a folder of secrets says; raises BadInputError if there is none."""
+    path = Path(folder) / name
+    if not folder or path.name != name or not path.is_file():
+        return no_secret(name)
+    try:
+        return _read("the secret", path)
+    except SettingsError as error:
+        raise BadInputError(
+            f"the secret {name!r} cannot be used: its file is empty, or no text that we can read"
+        ) from error
 
 
 def with_secrets(values: Mapping[str, str], names: Collection[str]) -> dict[str, str]:

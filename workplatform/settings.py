@@ -104,6 +104,7 @@ class Settings(BaseModel):
         pattern=r"^(https?://\S+)?$",
         description="Base of the public addresses of objects; {bucket} stands for the bucket",
     )
+    secrets_dir: str = Field("", description="Folder with one file a secret that deploys may name; empty is none")
     max_input_bytes: int = Field(
         32 << 30, ge=1, description="Largest file in bytes that a job fetches from a URL or a store as its input"
     )

@@ -62,7 +62,7 @@ class AttemptFiles:
 
     def __init__(self, local: LocalFiles, remotes: Remotes, reporter: Reporter) -> None:
         self.local = local
-        self._remotes = remotes
+        self.remotes = remotes
         self._reporter = reporter
         self._traces: Traces = remotes.traces.open(local.journal.job_id, local.journal.fence)
         self._outputs: list[S3File | S3Folder] = []
@@ -70,6 +70,10 @@ class AttemptFiles:
         self._fetched: dict[str, Path] = {}
         self._numbers = count()
         self._lock = Lock()
+
+    def local_place(self, uri: str) -> Path:
+        """Return a permitted path on this node."""
+        return self.local.roots.output(uri)
 
     def input(self, uri: str) -> Path:
         """Return a local file with the content of `uri`."""
@@ -86,7 +90,7 @@ class AttemptFiles:
     def source(self, uri: str) -> Source:
         """Return what a child process can open to read `uri`, by ranges where that is possible."""
         if is_http(uri):
-            source = remote_source(uri, outbound=self._remotes.outbound, watch=self._watch)
+            source = remote_source(uri, outbound=self.remotes.outbound, watch=self._watch)
             return source or LocalSource(self.input(uri))
         if is_s3(uri):
             return self._object_source(uri)
@@ -100,11 +104,11 @@ class AttemptFiles:
             raise BadInputError(f"{shown(uri)} cannot be written: give a path, or s3://bucket/key")
         if not is_s3(uri):
             return self.local.output(uri, directory=directory, last=last, owned=owned, resume=resume)
-        place = self._place(uri)
+        place = self.place(uri)
         staged = self.local.stage(uri, directory=directory, last=last, owned=owned, resume=resume)
         kind = S3Folder if directory else S3File
         tell = self._counter("uploaded") if directory else self._teller("uploaded", uri)
-        output = kind(staged, place, self._remotes.s3, self._traces, self._watch, tell)
+        output = kind(staged, place, self.remotes.s3, self._traces, self._watch, tell)
         with self._lock:
             self._outputs.append(output)
         return output
@@ -197,9 +201,10 @@ class AttemptFiles:
     def _watch(self) -> Watch:
         return self._reporter.check
 
-    def _place(self, uri: str) -> S3Place:
+    def place(self, uri: str) -> S3Place:
+        """Read the URI of an object; raises StorageRefusedError for a bucket that jobs may not use."""
         place = s3_place(uri)
-        self._remotes.s3.check(place)
+        self.remotes.s3.check(place)
         return place
 
     def _stored(self, output: Output) -> list[S3File | S3Folder]:
@@ -213,7 +218,7 @@ class AttemptFiles:
             self._committed[output.uri] = {"uri": output.uri, "directory": output.is_directory}
 
     def _object_source(self, uri: str) -> Source:
-        place, s3 = self._place(uri), self._remotes.s3
+        place, s3 = self.place(uri), self.remotes.s3
         with s3.lane(self._watch) as lane:
             found = look_up(lane, place)
         if found.size > _WORTH_RANGES_BYTES:
@@ -223,14 +228,14 @@ class AttemptFiles:
         return LocalSource(self._fetch_object(uri, found))
 
     def _fetch_object(self, uri: str, found: Found | None = None) -> Path:
-        place, s3 = self._place(uri), self._remotes.s3
+        place, s3 = self.place(uri), self.remotes.s3
         self._reporter.stage("fetching")
         if found is None:
             with s3.lane(self._watch) as lane:
                 found = look_up(lane, place)
         target = self._place_for(uri)
-        if found.size > self._remotes.most_bytes:
-            raise TooLargeError(f"{uri} has {found.size} bytes, more than {self._remotes.most_bytes} (MAX_INPUT_BYTES)")
+        if found.size > self.remotes.most_bytes:
+            raise TooLargeError(f"{uri} has {found.size} bytes, more than {self.remotes.most_bytes} (MAX_INPUT_BYTES)")
         if found.size > (free := disk_usage(target.parent).free):
             raise NoSpaceError(f"{uri} has {found.size} bytes, and {free} are free")
         download(s3, place, found, target, watch=self._watch, tell=self._teller("fetched", uri))
@@ -242,10 +247,10 @@ class AttemptFiles:
         fetch(
             uri,
             target,
-            outbound=self._remotes.outbound,
+            outbound=self.remotes.outbound,
             watch=self._watch,
             tell=self._teller("fetched", uri),
-            most_bytes=self._remotes.most_bytes,
+            most_bytes=self.remotes.most_bytes,
         )
         return target
 
