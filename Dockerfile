@@ -44,6 +44,6 @@ USER 10001:10001
 STOPSIGNAL SIGTERM
 # The role's own sign of life, not a question to Celery: that costs seconds of CPU and calls a busy worker dead.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=3s --retries=2 \
-    CMD ["workplatform", "alive"]
+    CMD ["python", "-m", "workplatform.alive"]
 ENTRYPOINT ["workplatform"]
 CMD ["up"]

@@ -67,7 +67,7 @@ class Server(BaseApplication):
 
     def load(self) -> Api:
         """Build the application, once, before the worker is forked: the two share its memory."""
-        ApiWorker.sign = SignOfLife(self._settings, "api")
+        ApiWorker.sign = SignOfLife(self._settings.alive_folder, "api")
         api = build(bootstrap.build(self._settings))
         api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()

@@ -8,6 +8,7 @@ asks for; without a key only programs on this machine are served, under its name
 import asyncio
 import base64
 import hmac
+import logging
 import secrets
 import signal
 from http import HTTPStatus
@@ -91,6 +92,7 @@ class ReadOnlyFlower(Flower):
 
 def run(settings: Settings) -> int:
     """Serve Flower until SIGTERM; returns the exit code."""
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
     asyncio.run(_serve(settings))
     return 0
 
@@ -104,7 +106,7 @@ async def _serve(settings: Settings) -> None:
     options.enable_events = False  # TASK_EVENTS is what switches them on
     options.max_tasks = _TASKS_KEPT
     served = ReadOnlyFlower(guard, capp=app, options=options, **{**flower_settings, "xsrf_cookies": False})
-    sign = SignOfLife(settings, "flower")
+    sign = SignOfLife(settings.alive_folder, "flower")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

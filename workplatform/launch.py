@@ -46,7 +46,7 @@ def up(settings: Settings, *, with_flower: bool = False) -> int:
         check_port(settings, patience=patience)
         if with_flower:
             check_port(settings, setting="FLOWER_PORT", patience=patience)
-        alive.forget_all(settings)
+        alive.forget_all(settings.alive_folder)
         settings = _hand_down_log_style(settings)
         lines = _own_log(settings)
         with Supervisor(lines, grace=settings.shutdown_grace) as supervisor:

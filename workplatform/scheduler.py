@@ -119,7 +119,7 @@ def run(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     platform = build(settings)
     scheduler = Scheduler(platform)
-    sign = SignOfLife(settings, "scheduler")
+    sign = SignOfLife(settings.alive_folder, "scheduler")
     _log.info("scheduler_started")
     while not stop.wait(_TICK_S):
         sign.touch()

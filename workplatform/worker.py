@@ -46,7 +46,7 @@ class Crew:
         settings = platform.settings
         self._platform = platform
         self._announcer = Announcer(platform.store.workers, settings, name=worker, queues=queues, slots=slots)
-        self._sign = SignOfLife(settings, f"worker-{'+'.join(queues)}")
+        self._sign = SignOfLife(settings.alive_folder, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
         self._remotes = remotes_of(settings, platform.outbound)
         types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
