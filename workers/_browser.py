@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import BAD_GATEWAY
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from workers._browser_driver.orders import Order, Told
+from workers._browser_driver.orders import Order, Told, Waits
 from workers._browser_process import BrowserGoneError, BrowserProcess
 from workers._browser_proxy import GuardedProxy
 from workplatform.context import JobContext
@@ -25,6 +26,7 @@ from workplatform.urls import http_url, plain_name
 _VISITS: Final = 50
 _MEMORY_BYTES: Final = 1_500_000_000
 _IDLE_S: Final = 120.0
+_WAITS: Final = Waits()
 _LOOK_AT_MEMORY_S: Final = 1.0
 _GIVEN_FIELDS: Final = ("name", "value", "domain", "path", "secure")
 _COOKIE_FIELDS: Final = ("name", "value", "domain", "path", "secure", "expires")
@@ -150,6 +152,7 @@ def visit(  # noqa: PLR0913 - what a request has
     referer: str | None = None,
     headers: Mapping[str, str] | None = None,
     cookies: Sequence[Mapping[str, Any]] = (),
+    waits: Waits = _WAITS,
     browsers: Browsers = BROWSERS,
 ) -> Iterator[Visit]:
     """Visit `page_url`, let it set cookies and pass its challenge, and lend what it left; its page is closed by then.
@@ -170,6 +173,7 @@ def visit(  # noqa: PLR0913 - what a request has
             headers=dict(headers or {}),
             hosts=sorted({plain_name(page.host or ""), plain_name(file.host or "")}),
             cookies=[given for cookie in cookies for given in _given(cookie, page_url, file_url)],
+            waits=waits,
         )
         told = browsers.visit(job, order)
         _check(told, proxy)
@@ -202,10 +206,11 @@ def _check(told: Told, proxy: GuardedProxy) -> None:
     host = plain_name(urlsplit(told.url).hostname or "")
     if refusal := proxy.refusals.get(host):
         raise refusal
-    if not told.failure:
+    unreached = proxy.failures.get(host) if told.failure or told.status == BAD_GATEWAY else None
+    if not (told.failure or unreached):
         return
-    reason = proxy.failures.get(host) or told.failure
-    if told.failure.startswith(("net::", "no answer")):
+    reason = unreached or told.failure
+    if unreached or told.failure.startswith(("net::", "no answer")):
         raise SourceUnreachableError(f"the page of {host} cannot be loaded: {reason}")
     raise BrowserError(f"the page of {host} could not be visited: {reason}")
 

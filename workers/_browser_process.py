@@ -60,7 +60,8 @@ class BrowserProcess:
             start_new_session=True,
             text=True,
         )
-        threading.Thread(target=self._read, name="browser", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="browser", daemon=True)
+        self._reader.start()
 
     def wait_until_ready(self, check: Callable[[], None]) -> None:
         """Wait until the browser takes orders; `check` is asked ten times a second and may raise.
@@ -87,7 +88,7 @@ class BrowserProcess:
             self._answers[order.id] = answers
         try:
             self._send(asdict(order))
-            said = self._await(answers, check, within_s=2 * order.limit_s + _END_S)
+            said = self._await(answers, check, within_s=2 * order.waits.limit_s + _END_S)
         except BaseException:
             self._send({"close": order.id})
             raise
@@ -118,17 +119,21 @@ class BrowserProcess:
 
     def close(self) -> None:
         """End it, and wait until nothing of it is left."""
-        with suppress(OSError):
+        with self._lock, suppress(OSError):
             self._stdin.close()
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()  # the browser dies with it, and the next driver removes the profile
-            self._process.wait()
+        self._reader.join()
 
     @property
     def _stdin(self) -> Any:
         return self._process.stdin
+
+    @property
+    def _stdout(self) -> Any:
+        return self._process.stdout
 
     def _send(self, what: dict[str, Any]) -> None:
         with self._lock, suppress(OSError, ValueError):  # that it is gone, the reader tells
@@ -149,7 +154,7 @@ class BrowserProcess:
 
     def _read(self) -> None:
         """Hand out what the driver says, until it has ended."""
-        for line in self._process.stdout or ():
+        for line in self._stdout:
             said = json.loads(line)
             if not self._has_greeted.is_set():
                 self._greeting = said
@@ -164,6 +169,9 @@ class BrowserProcess:
             for answers in self._answers.values():
                 answers.put(_GONE)
         self._process.wait()
+        self._stdout.close()
+        with self._lock, suppress(OSError):  # what was not sent is for nobody
+            self._stdin.close()
 
 
 def _command(folder: Path, idle_s: float) -> list[str]:

@@ -50,7 +50,8 @@ class Driver:
             await self._serve(chromium.start(self._program, profile), orders)
         finally:
             chromium.end_all()
-            shutil.rmtree(profile, ignore_errors=True)
+            shutil.rmtree(profile.path, ignore_errors=True)
+            os._exit(0)  # visits that are on would wait for answers of a browser that is gone
 
     async def _serve(self, started: chromium.Chromium, orders: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
@@ -86,7 +87,7 @@ class Driver:
             if "close" in asked:
                 self._close(asked["close"])
             else:
-                order = Order(**asked)
+                order = Order.read(asked)
                 self._visits[order.id] = asyncio.ensure_future(self._visit(visitor, order))
 
     async def _visit(self, visitor: Visitor, order: Order) -> None:

@@ -19,7 +19,8 @@ _CLONE_NEWUSER = 0x10000000
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _ABOVE_THE_USUAL = 10
 _PATIENCE_S = 5.0
-_TAIL_BYTES = 2000
+_TAIL_BYTES = 4000
+_LONGEST_BYTES = 60  # a socket's name has 107, and Chromium adds 45
 
 # Every byte goes through the proxy of the visit's context: names are not resolved here, UDP is off, and what belongs
 # to no context meets a port where nobody listens.
@@ -57,6 +58,21 @@ _FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """The folder of one browser, and the lock on it, held as long as this process lives."""
+
+    path: Path
+    lock: int
+
+    @property
+    def temporary(self) -> str:
+        """The same folder by a name that is short enough for the name of a socket in it."""
+        if len(os.fsencode(self.path)) <= _LONGEST_BYTES:
+            return str(self.path)
+        return f"/proc/{os.getpid()}/fd/{self.lock}"
+
+
+@dataclass(frozen=True, slots=True)
 class Chromium:
     """A running browser: its process, the pipe that takes commands, the pipe that tells, and what it has printed."""
 
@@ -66,13 +82,14 @@ class Chromium:
     log: Path
 
     def last_words(self) -> str:
-        """Return the last line that the browser printed."""
+        """Return why the browser ended, by what it has printed."""
         text = self.log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace") if self.log.exists() else ""
         lines = [line for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "it printed nothing"
+        fatal = [line for line in lines if ":FATAL:" in line]
+        return (fatal or lines or ["it printed nothing"])[-1]
 
 
-def claim_profile(folder: Path) -> Path:
+def claim_profile(folder: Path) -> Profile:
     """Make a profile in `folder` that is this process's as long as it lives, and remove those of dead ones.
 
     A lock on the profile's own folder says that its owner lives; the kernel drops it with the process.
@@ -85,9 +102,10 @@ def claim_profile(folder: Path) -> Path:
             if _try_lock(fd):
                 shutil.rmtree(old, ignore_errors=True)
             os.close(fd)
-        profile = Path(tempfile.mkdtemp(prefix="profile-", dir=folder))
-        _try_lock(os.open(profile, os.O_RDONLY))  # held open until this process ends
-    return profile
+        path = Path(tempfile.mkdtemp(prefix="profile-", dir=folder))
+        lock = os.open(path, os.O_RDONLY)
+        _try_lock(lock)
+    return Profile(path, lock)
 
 
 def become_guardian() -> None:
@@ -96,14 +114,14 @@ def become_guardian() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def start(program: str, profile: Path) -> Chromium:
+def start(program: str, profile: Profile) -> Chromium:
     """Start a browser that the kernel ends with this process, by its death signal and by the closed pipes."""
     commands_read, commands = _high_pipe()
     events, events_write = _high_pipe()
-    log = profile / "chromium.log"
-    words = [program, *_FLAGS, *_sandbox_flags(), f"--user-data-dir={profile}"]
+    log = profile.path / "chromium.log"
+    words = [program, *_FLAGS, *_sandbox_flags(), f"--user-data-dir={profile.path}"]
     env = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
-    env |= {"HOME": str(profile), "TMPDIR": str(profile)}
+    env |= {"HOME": str(profile.path), "TMPDIR": profile.temporary}
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:

@@ -5,12 +5,23 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Visit a page: through which proxy, with what, and for how long at most (seconds).
+class Waits:
+    """How long a page is waited for, in seconds.
 
-    `headers` and the cookies that name no domain go to `hosts` only. `limit_s` bounds the visit; `quiet_s` is how long
-    nothing must have happened for the page to count as done, `patience_s` the same while no cookie has come for the
-    file or requests are still open.
+    `limit_s` bounds the loading, and then the challenge. A page is done when nothing has happened for `quiet_s`, or for
+    `patience_s` while no cookie has come for the file or requests are still open.
+    """
+
+    limit_s: float = 30.0
+    quiet_s: float = 1.5
+    patience_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Visit a page: through which proxy, with what, and how patiently.
+
+    `headers` go to `hosts` only.
     """
 
     id: str
@@ -22,9 +33,12 @@ class Order:
     headers: dict[str, str] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
     cookies: list[dict[str, Any]] = field(default_factory=list)
-    limit_s: float = 30.0
-    quiet_s: float = 1.5
-    patience_s: float = 5.0
+    waits: Waits = field(default_factory=Waits)
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> "Order":
+        """Make an order of what asdict() has made of one."""
+        return cls(**fields | {"waits": Waits(**fields["waits"])})
 
 
 @dataclass(slots=True)

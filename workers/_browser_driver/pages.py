@@ -90,8 +90,8 @@ class _Visit:
     async def run(self) -> Told:
         """Go to the page, wait for it, and read its cookies."""
         try:
-            await asyncio.wait_for(self._prepare(), self._order.limit_s)
-            await asyncio.wait_for(self._go(), self._order.limit_s)
+            await asyncio.wait_for(self._prepare(), self._order.waits.limit_s)
+            await asyncio.wait_for(self._go(), self._order.waits.limit_s)
         except TimeoutError:
             self._told.failure = "no answer in time"
         if not self._told.failure:
@@ -140,14 +140,16 @@ class _Visit:
                 before = now
                 self._activity.note()
             elapsed = time.monotonic() - started
-            is_over = elapsed > (self._order.limit_s if self._told.is_challenge else min(_SOON_S, self._order.limit_s))
+            is_over = elapsed > (
+                self._order.waits.limit_s if self._told.is_challenge else min(_SOON_S, self._order.waits.limit_s)
+            )
             if is_over or (not self._told.is_challenge and self._is_quiet(has_cookie=bool(cookies))):
                 return
             await asyncio.sleep(_LOOK_S)
 
     def _is_quiet(self, *, has_cookie: bool) -> bool:
         is_calm = has_cookie and not self._activity.open_requests
-        return self._activity.quiet_s >= (self._order.quiet_s if is_calm else self._order.patience_s)
+        return self._activity.quiet_s >= (self._order.waits.quiet_s if is_calm else self._order.waits.patience_s)
 
     async def _look(self) -> tuple[str, str]:
         """Return the page's title and what it is about to be replaced by; a page that is busy answers neither."""

@@ -17,6 +17,13 @@ class PipeConnection(Connection):
         super().__init__("ws://localhost", loop)  # the socket is never opened: ours takes its place
         self._ws = _Pipes(commands, events, loop)
 
+    async def _on_message(self, message: str) -> None:
+        """Take a message; pyppeteer would end the connection over an answer to somebody who was cancelled meanwhile."""
+        try:
+            await super()._on_message(message)
+        except Exception:  # noqa: BLE001 - what goes wrong with one visit's message must not end the others' browser
+            return
+
 
 class _Pipes:
     """What pyppeteer needs of a web socket."""
