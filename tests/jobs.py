@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, JobError, RetryLater
+from workplatform.errors import BadInputError, CommandFailedError, EncoderError, JobError, RetryLater
 from workplatform.models import Payload, Result
 from workplatform.registry import job_type
 from workplatform.retry import RetryPolicy
@@ -170,3 +170,31 @@ def late(payload: Note, job: JobContext) -> Done:
         os.kill(os.getpid(), signal.SIGSTOP)
     job.publish(output)
     return Done(attempt=job.attempt)
+
+
+@job_type("fill", queue="fill", concurrency=2, retry=RetryPolicy(max_retries=1, initial_delay=10))
+def fill(payload: Note, job: JobContext) -> Done:
+    """Write without end in the way that the text names; every second so often, if seconds say so."""
+    output = job.output(payload.path, resume=True)
+    output.note.write_text("zeros")
+    job.progress(1, "writing")
+    if payload.text == "program":
+        ended = job.run(["dd", "if=/dev/zero", f"of={output.path}", "bs=64k"])
+        raise CommandFailedError(f"dd ended with {ended.returncode}")
+    if payload.text == "child":
+        job.isolated(write_without_end, str(output.path))
+    with output.path.open("wb", buffering=0) as file:
+        while True:
+            job.check_cancelled()
+            file.write(bytes(1 << 16))
+            time.sleep(payload.seconds)
+
+
+def write_without_end(path: str) -> None:
+    """Write zeros until that fails."""
+    try:
+        with Path(path).open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 16))
+    except OSError as error:
+        raise EncoderError("the picture could not be saved") from error

@@ -114,6 +114,8 @@ def test_a_journal_that_names_something_else_removes_nothing(files: LocalFiles, 
     (tmp_path / "victim.txt").write_text("mine")
     for path in (tmp_path / "victim.txt", tmp_path, Path("/etc/passwd")):
         files.journal.note(path)
+    for folder in (tmp_path, Path("/etc")):
+        files.journal.note_folder(folder)
     files.journal.clear()
     assert (tmp_path / "victim.txt").exists()
 

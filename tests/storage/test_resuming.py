@@ -173,3 +173,24 @@ def test_only_beginnings_are_kept_and_all_goes_when_the_job_is_over(tmp_path: Pa
 def test_a_folder_cannot_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="folder"):
         attempt(tmp_path, 1).output("folder", directory=True, last=None, owned=(), resume=True)
+
+
+def test_a_folder_made_for_a_beginning_goes_when_the_job_is_over(tmp_path: Path) -> None:
+    first, second = attempt(tmp_path, 1), attempt(tmp_path, 2)
+    half_written(first, uri="made/here/out.bin")
+    first.discard(keep=True)
+    half_written(second, uri="made/here/out.bin")
+    second.discard()
+    assert (tmp_path / "made" / "here").is_dir(), "the first attempt made it"
+    assert first.journal.clear(keep=True)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_the_next_attempt_uses_stays_until_the_job_is_over(tmp_path: Path) -> None:
+    first, second = attempt(tmp_path, 1), attempt(tmp_path, 2)
+    for files in (first, second):
+        files.output("made/out.bin", directory=False, last=None, owned=()).path.write_bytes(b"half")
+    first.discard(keep=True)
+    second.discard()
+    assert first.journal.clear()
+    assert everything(tmp_path) == set() and not (tmp_path / "made").exists()

@@ -1,8 +1,6 @@
 """Disk space: counted, limited, and looked for before and during work; on a real small disk."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import small_disk
 from tests.storage.attempts import attempt, everything
 from workplatform.errors import NoSpaceError
 from workplatform.gauge import Gauge
@@ -23,13 +22,8 @@ MIB = 1 << 20
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MiB."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root on Linux can make a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["/bin/umount", folder], check=True)
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 def limited(root: Path, limits: Limits, *, fence: int = 1) -> tuple[Pulse, LocalFiles]:

@@ -1,8 +1,8 @@
 """Journals: what each attempt of this node has put on disk, so that a dead attempt's leftovers can be swept.
 
 One file an attempt, named `JOB.FENCE`, one path a line as JSON; it is written before the path is made and removed after
-the last path is gone. A path is removed only if its own name carries the attempt's: whatever a journal says, nothing
-else is touched. What a later attempt of the job may go on with can be kept; then its lines stay.
+the last path is gone. A path is removed only if its own name carries the attempt's, and a folder for outputs only if it
+is empty: whatever a journal says, nothing else is touched. What the job's next attempt may go on with can be kept.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 _PART: Final = ".part"
+_FOLDER: Final = "folder"
 _log = structlog.get_logger()
 
 
@@ -52,29 +53,37 @@ class Journal:
 
     def note(self, path: Path) -> None:
         """Record a path that is about to be made."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(str(path)) + "\n")
+        self._write(str(path))
+
+    def note_folder(self, folder: Path) -> None:
+        """Record a folder that was made for an output."""
+        self._write({_FOLDER: str(folder)})
 
     def clear(self, *, keep: bool = False) -> bool:
         """Remove every noted path that still exists, then the journal; returns whether there was anything to do.
 
-        With `keep`, resumable temporaries stay, and the journal with them.
+        With `keep` the job goes on: resumable temporaries stay, and the journal with them or with folders in use.
         """
         try:
-            noted = self.file.read_text("utf-8").split("\n")
+            noted = [_noted(line) for line in self.file.read_text("utf-8").split("\n")]
         except FileNotFoundError:
             return False
-        ours = [path for line in noted if (path := _noted_path(line)) is not None and self._is_ours(path)]
+        ours = [path for path, is_folder in noted if not is_folder and self._is_ours(path)]
         kept = {path for path in ours if keep and path.name.startswith(self._kept_prefix) and path.exists()}
-        doomed = [path for path in ours if path not in kept]
-        if kept and not any(map(os.path.lexists, doomed)):
-            return False
+        doomed = [path for path in ours if path not in kept and os.path.lexists(path)]
         for path in doomed:
             remove(path)
-        if not kept:
-            self.file.unlink(missing_ok=True)
+        folders = [path for path, is_folder in noted if is_folder]
+        emptied = [folder for folder in reversed(folders) if _is_removed(folder)]
+        if kept or (keep and any(folder.is_dir() for folder in folders)):
+            return bool(doomed or emptied)
+        self.file.unlink(missing_ok=True)
         return True
+
+    def _write(self, entry: object) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(entry) + "\n")
 
     def _is_ours(self, path: Path) -> bool:
         return path.name == self.scratch or (path.name.startswith(f".{self.scratch}.") and path.name.endswith(_PART))
@@ -123,10 +132,24 @@ def remove(path: Path) -> None:
             _log.warning("leftover_stays", path=str(path), error=str(error))
 
 
-def _noted_path(line: str) -> Path | None:
-    """Read a line; the last one is cut short if its writer was killed, and then its path was never made."""
+def _noted(line: str) -> tuple[Path, bool]:
+    """Read a line: a path, and whether it is a folder for outputs.
+
+    The last one is cut short if its writer was killed, and then its path was never made; it reads as nobody's path.
+    """
     try:
         noted = json.loads(line)
     except ValueError:
-        return None
-    return Path(noted) if isinstance(noted, str) else None
+        return Path(), False
+    if isinstance(noted, dict) and isinstance(noted.get(_FOLDER), str):
+        return Path(noted[_FOLDER]), True
+    return (Path(noted), False) if isinstance(noted, str) else (Path(), False)
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a folder if it is empty."""
+    try:
+        folder.rmdir()
+    except OSError:  # it holds an output, somebody else uses it, or it is gone
+        return False
+    return True

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -41,7 +40,6 @@ class LocalFiles:
     _outputs: list[LocalOutput] = field(default_factory=list)
     _committed: dict[str, CommittedOutput] = field(default_factory=dict)
     _staged: list[LocalOutput] = field(default_factory=list)
-    _made_parents: list[Path] = field(default_factory=list)
     _planned: Iterator[int] = field(default_factory=count)
     _lock: RLock = field(default_factory=RLock)
     _has_left_traces: bool = False
@@ -175,9 +173,6 @@ class LocalFiles:
         self.let_go()
         if self._has_left_traces:
             self.journal.clear(keep=keep)
-        for folder in reversed(self._made_parents):
-            with suppress(OSError):  # it holds an output, or somebody else uses it
-                folder.rmdir()
 
     def _own(self, output: Output) -> LocalOutput:
         with self._lock:
@@ -227,8 +222,8 @@ class LocalFiles:
                 parent.mkdir()
             except FileExistsError:
                 continue  # a neighbour was faster, and it is the neighbour's to remove
-            with self._lock:
-                self._made_parents.append(parent)
+            self._has_left_traces = True
+            self.journal.note_folder(parent)
 
 
 def _check_place(output: LocalOutput) -> None:
