@@ -44,12 +44,18 @@ class _Whole:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
-    def send(self, data: bytes) -> None:
-        """Send gunicorn's `100 Continue`, or keep it until go_ahead() if an answer may come before the body."""
+    def send(self, data: bytes, *how: Any) -> Any:
+        """Send gunicorn's `100 Continue`, or keep it until go_ahead() if an answer may come before the body.
+
+        With the flags and the timeout that an event stream adds, it is the socket's own.
+        """
+        if how:
+            return self._sock.send(data, *how)
         if self._is_patient:
             self._interim = data
-        else:
-            self._sock.sendall(data)
+            return len(data)
+        self._sock.sendall(data)
+        return len(data)
 
     def go_ahead(self) -> None:
         """Tell a client that asked first to send its body."""
