@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import BAD_GATEWAY
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -81,16 +80,17 @@ class Browsers:
             current.process.close()
 
     def _visit(self, job: JobContext, order: Order) -> Told:
-        shared = self._join(job.workdir.parent / "browser")
+        shared = self._join(job)
         try:
             shared.process.wait_until_ready(job.check_cancelled)
             return shared.process.visit(order, _Watch(job, shared.process, 2 * self._memory_bytes).look)
         finally:
             self._leave(shared)
 
-    def _join(self, folder: Path) -> "_Shared":
+    def _join(self, job: JobContext) -> "_Shared":
         with self._lock:
             if self._current is None or self._current.process.is_gone:
+                folder = job.workdir.parent / "browser"  # beside the attempts' scratch: a browser outlives an attempt
                 self._current = _Shared(BrowserProcess(folder, idle_s=self._idle_s))
             shared = self._current
             shared.visits += 1
@@ -218,4 +218,4 @@ def _check(told: Told, proxy: GuardedProxy) -> None:
 def _summary(told: Told) -> str:
     named = ", ".join(sorted({cookie["name"] for cookie in told.cookies})) or "none"
     still = ", still a challenge" if told.is_challenge else ""
-    return f"visited {urlsplit(told.url).hostname}: {told.title!r}, status {told.status}{still}, cookies: {named}"
+    return f"visited {urlsplit(told.url).hostname}: {told.title[:100]!r}, status {told.status}{still}, cookies: {named}"

@@ -1,6 +1,5 @@
 """The browser's end, with its worker and without a trace, and what is said when it cannot begin."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,14 +44,6 @@ def test_a_killed_worker_leaves_no_browser_and_no_profile(tmp_path: Path) -> Non
     need_a_browser()
     with visiting_worker(tmp_path) as worker:
         worker.kill()
-        eventually(lambda: not processes_of(tmp_path / ".workplatform"))
-        eventually(lambda: not profiles_in(tmp_path))
-
-
-def test_an_interrupted_worker_leaves_no_browser_and_no_profile(tmp_path: Path) -> None:
-    need_a_browser()
-    with visiting_worker(tmp_path) as worker:
-        worker.send_signal(signal.SIGTERM)
         eventually(lambda: not processes_of(tmp_path / ".workplatform"))
         eventually(lambda: not profiles_in(tmp_path))
 
