@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from math import floor
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import av
@@ -22,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from workers._moments import Moment
-from workers._video import Video, open_video
+from workers._video import Medium, Video, open_video
 from workplatform.errors import BadInputError
 
 Accuracy = Literal["exact", "keyframe"]
@@ -53,20 +52,20 @@ class Grab:
     sample_aspect: Fraction
 
 
-def grab(path: Path, name: str, moment: Moment, accuracy: Accuracy) -> Grab:
+def grab(medium: Medium, name: str, moment: Moment, accuracy: Accuracy) -> Grab:
     """Return the frame shown at `moment`, or with `keyframe` the last keyframe up to it.
 
     Before the first frame that is the first one, past the end the last one. Raises BadInputError, naming the file as
     `name`, if it is no video or has no decodable frame there.
     """
     for probe in (False, True):
-        with open_video(path, name, probe=probe) as video:
+        with open_video(medium, name, probe=probe) as video:
             try:
                 return _by_packets(video, moment, accuracy)
             except (_UnfitError, av.FFmpegError):
                 continue
     for from_start in (False, True):
-        with open_video(path, name, probe=True) as video:
+        with open_video(medium, name, probe=True) as video:
             try:
                 return _by_frames(video, moment, accuracy, from_start=from_start)
             except (_UnfitError, av.FFmpegError):

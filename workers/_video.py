@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from io import RawIOBase
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import av
 import av.logging
@@ -23,11 +25,12 @@ _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mpjpeg,mtv,mv,mxf,nsv,nut,nuv,obu,ogg,rm,roq,smk,swf,"
     "ty,v210,vc1,vc1test,vivo,vvc,w64,wav,webp,wtv,wv,xmv,yuv4mpegpipe"
 )
-_GUARDED = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 _UNPROBED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "0"}
 _WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 _REFERENCES = (b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"[reference]", b"v=0")
 _MAX_PIXELS = 1 << 27
+# A file on disk, or one whose bytes the library gets from us and can get from nowhere else.
+Medium: TypeAlias = Path | RawIOBase
 _SNIFFED_BYTES = 512
 
 
@@ -65,34 +68,52 @@ class Video:
 
 
 @contextmanager
-def open_video(path: Path, name: str, *, probe: bool) -> Iterator[Video]:
-    """Open the video at `path`; `name` is what its user calls it.
+def open_video(medium: Medium, name: str, *, probe: bool) -> Iterator[Video]:
+    """Open a video, a local file or one that is read through us; `name` is what its user calls it.
 
     Without `probe` the streams are taken as the container's header describes them, which spares decoding the first
     frames (1 ms instead of 15 to 60); containers without such a header are probed all the same. Raises BadInputError.
     """
     av.logging.set_level(None)
     av.logging.set_libav_level(av.logging.PANIC)
-    container = _open(path, name, {} if probe else _UNPROBED)
+    container = _open(medium, name, {} if probe else _UNPROBED)
     try:
         if not probe and container.format.name not in _WITH_FULL_HEADERS:
             container.close()
-            container = _open(path, name, {})
+            container = _open(medium, name, {})
         yield _describe(container, name)
     finally:
         container.close()
 
 
-def _open(path: Path, name: str, options: dict[str, str]) -> InputContainer:
+def _open(medium: Medium, name: str, options: dict[str, str]) -> InputContainer:
     try:
-        return av.open(f"file:{path}", "r", options=options, container_options=_GUARDED, metadata_errors="replace")
+        if isinstance(medium, Path):
+            return _opened(f"file:{medium}", "file", options)
+        medium.seek(0)
+        return _opened(medium, "none", options)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise BadInputError(_why_not(path, name)) from error
+        raise BadInputError(_why_not(medium, name)) from error
 
 
-def _why_not(path: Path, name: str) -> str:
-    with path.open("rb") as file:
-        start = file.read(_SNIFFED_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+def _opened(file: Any, protocols: str, options: dict[str, str]) -> InputContainer:
+    guarded = {"protocol_whitelist": protocols, "format_whitelist": _CONTAINERS}
+    container: InputContainer = av.open(
+        file, "r", options=options, container_options=guarded, metadata_errors="replace"
+    )
+    return container
+
+
+def _sniffed(medium: Medium) -> bytes:
+    if isinstance(medium, Path):
+        with medium.open("rb") as file:
+            return file.read(_SNIFFED_BYTES)
+    medium.seek(0)
+    return medium.read(_SNIFFED_BYTES) or b""
+
+
+def _why_not(medium: Medium, name: str) -> str:
+    start = _sniffed(medium).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         return f"not a video: {name} is empty"
     if start.startswith(_REFERENCES):

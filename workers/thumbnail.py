@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from workers._moments import parse_moment
 from workers._names import extension
-from workplatform.context import JobContext
+from workplatform.context import JobContext, Source
 from workplatform.models import Payload, Result
 from workplatform.registry import job_type
 
@@ -25,7 +25,11 @@ _FORMATS: dict[str, Literal["webp", "jpg", "png", "avif"]] = {
 class ThumbnailPayload(Payload):
     """Which frame of which video, how large, and where to."""
 
-    video_path: str = Field(min_length=1, description="The video", examples=["videos/abc.mp4"])
+    video_path: str = Field(
+        min_length=1,
+        description="The video: a path, a URL or s3://bucket/key. Of a remote one only the parts needed are fetched",
+        examples=["videos/abc.mp4"],
+    )
     output_path: str = Field(
         min_length=1,
         description="Where the picture goes; .webp, .jpg, .png or .avif choose its format",
@@ -107,7 +111,7 @@ class ThumbnailResult(Result):
 )
 def thumbnail(payload: ThumbnailPayload, job: JobContext) -> ThumbnailResult:
     """Take a picture from a video."""
-    source = job.input(payload.video_path)
+    source = job.source(payload.video_path)
     output = job.output(payload.output_path)
     job.stage("decoding")
     job.progress(10)
@@ -128,6 +132,6 @@ def thumbnail(payload: ThumbnailPayload, job: JobContext) -> ThumbnailResult:
     )
 
 
-def _make(source: Path, target: Path, payload: ThumbnailPayload) -> Any:
+def _make(source: Source, target: Path, payload: ThumbnailPayload) -> Any:
     """Run in the child: PyAV and its codecs (20 MB) are loaded there, and never in workers, scheduler or API."""
     return importlib.import_module("workers._thumbnails").make_thumbnail(source, target, payload)

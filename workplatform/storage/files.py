@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from workplatform.context import Output, Reporter
 from workplatform.errors import BadInputError, JobError, NoSpaceError, TooLargeError
 from workplatform.outbound import Outbound
+from workplatform.ports import Output, Reporter, Source
 from workplatform.settings import Settings
 from workplatform.sockets import Watch
 from workplatform.storage.local import LocalFiles
@@ -20,7 +20,7 @@ from workplatform.storage.remote import fetch
 from workplatform.storage.s3 import S3, account_of
 from workplatform.storage.s3_download import Found, download, look_up
 from workplatform.storage.s3_output import S3File, S3Folder
-from workplatform.storage.source import LocalSource, Source, remote_source
+from workplatform.storage.source import LocalSource, remote_source
 from workplatform.storage.space import Usage
 from workplatform.storage.traces import TraceFolder, Traces
 from workplatform.storage.uris import S3Place, file_name, is_http, is_s3, s3_place, shown

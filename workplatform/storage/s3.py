@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -59,6 +59,12 @@ def account_of(settings: Settings) -> Account:
         buckets=settings.s3_buckets,
         public_url=settings.s3_public_url,
     )
+
+
+@cache
+def _boto3() -> Any:
+    """Return the session that holds boto3's description of S3, which takes most of the time to read."""
+    return importlib.import_module("boto3.session").Session()
 
 
 class S3:
@@ -112,9 +118,6 @@ class S3:
         account = self.account
         secrets = (account.access_key_id, account.secret_access_key)
         key_id, key = (secret.get_secret_value() if secret else None for secret in secrets)
-        session = importlib.import_module("boto3.session").Session(
-            aws_access_key_id=key_id, aws_secret_access_key=key, region_name=account.region
-        )
         config = importlib.import_module("botocore.config").Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if account.endpoint else "auto"},
@@ -123,7 +126,14 @@ class S3:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        client = session.client("s3", endpoint_url=account.endpoint or None, config=config)
+        client = _boto3().client(
+            "s3",
+            endpoint_url=account.endpoint or None,
+            region_name=account.region,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=key,
+            config=config,
+        )
         client.meta.events.register("before-send.s3", self._wire.send)
         return client
 

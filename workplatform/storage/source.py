@@ -8,8 +8,8 @@ from typing import BinaryIO, Final
 
 import requests
 
-from workplatform.errors import JobError
 from workplatform.outbound import Outbound
+from workplatform.ports import Source
 from workplatform.sockets import Watch
 from workplatform.storage.answers import byte_range, is_plain, refusal, validator_of
 from workplatform.storage.ranges import FIRST_BYTES, RangeReader, Version
@@ -50,9 +50,6 @@ class RemoteSource:
         return RangeReader(self.url, self.version, self.head, outbound)
 
 
-Source = LocalSource | RemoteSource
-
-
 def remote_source(url: str, *, outbound: Outbound, watch: Watch, etag: str = "") -> RemoteSource | None:
     """Look at what `url` gives and return it as a source; None if it has to be fetched whole.
 
@@ -90,18 +87,20 @@ def _looked_at(
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Path | RangeReader]:
+def opened(source: Source | Path) -> Iterator[Path | RangeReader]:
     """Give what can be read: the path of a local file, or a reader of a remote one.
 
-    Raises what reading ran into, even if the library that read has made something else of it.
+    Raises what reading ran into, whatever the library that read has made of it.
     """
-    if isinstance(source, LocalSource):
+    if isinstance(source, Path):
+        yield source
+    elif isinstance(source, LocalSource):
         yield source.path
-        return
-    with source.open() as reader:
-        try:
-            yield reader
-        except JobError:
-            reader.check()
-            raise
-        reader.check()
+    elif isinstance(source, RemoteSource):
+        with source.open() as reader:
+            try:
+                yield reader
+            finally:
+                reader.check()
+    else:
+        raise TypeError(f"{type(source).__name__} is no source")
