@@ -74,15 +74,15 @@ def free_port() -> int:
             return port
 
 
-def start_up(folder: Path, **env: str) -> Up:
-    """Start a platform in a folder; does not wait for it."""
+def start_up(folder: Path, *options: str, **env: str) -> Up:
+    """Start a platform in a folder, with options of `up`; does not wait for it."""
     folder.mkdir(parents=True, exist_ok=True)
     own = {"PORT": str(free_port()), "DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT)}
     environ = {**os.environ, **own, "LOG_FORMAT": "console", **env}
     log_file = folder / "up.log"
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workplatform", "up"],
+            [sys.executable, "-m", "workplatform", "up", *options],
             cwd=folder,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -94,9 +94,9 @@ def start_up(folder: Path, **env: str) -> Up:
 
 
 @contextmanager
-def running_up(folder: Path, **env: str) -> Iterator[Up]:
+def running_up(folder: Path, *options: str, **env: str) -> Iterator[Up]:
     """Run a platform for the length of a `with` block, ready to work."""
-    up = start_up(folder, **env)
+    up = start_up(folder, *options, **env)
     try:
         eventually(up.is_ready, within_s=60)
         yield up

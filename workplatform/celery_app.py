@@ -162,7 +162,7 @@ def add_task(name: str, begin: Begin) -> None:
         except AttemptFailedError as error:
             if error.is_final:
                 raise
-            raise Retry(error.message) from None
+            raise Retry(error.message, error) from None
 
     task.begin = begin
 
