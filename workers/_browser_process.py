@@ -51,6 +51,7 @@ class BrowserProcess:
         self._greeting: dict[str, Any] = {}
         self._has_greeted = threading.Event()
         self._is_gone = False
+        browsing.sweep_profiles(folder)
         self._process = subprocess.Popen(
             _command(folder, idle_s),
             stdin=subprocess.PIPE,

@@ -1,5 +1,6 @@
-"""Which browser the platform drives, and which Python drives it."""
+"""Which browser the platform drives, which Python drives it, and what dead browsers leave on disk."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -45,3 +46,31 @@ def python(named: str | None = None) -> str:
         raise BrowserMissingError(f"BROWSER_PYTHON={wanted} is no program: correct it, or leave it empty")
     own = environment() / "bin" / "python"
     return str(own) if own.exists() else sys.executable
+
+
+def sweep_profiles(folder: Path) -> int:
+    """Remove the profiles in `folder` whose drivers are dead; returns how many.
+
+    A living driver holds a lock on its profile, and takes its turn before it makes one.
+    """
+    if not folder.is_dir():
+        return 0
+    with (folder / "lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return sum(map(_sweep, folder.glob("profile-*")))
+
+
+def _sweep(profile: Path) -> bool:
+    try:
+        fd = os.open(profile, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # its driver has just removed it
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        shutil.rmtree(profile, ignore_errors=True)
+        return True
+    finally:
+        os.close(fd)

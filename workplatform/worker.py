@@ -18,6 +18,7 @@ import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.announcing import Announcer
+from workplatform import browsing
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
@@ -123,6 +124,7 @@ class Crew:
 
     def _sweep(self) -> None:
         sweep_dead_attempts(self._journals, self._platform.store, is_ours=self._heart.keeps)
+        browsing.sweep_profiles(self._platform.settings.data_dir / "work" / "browser")
 
     def _give_up(self) -> None:
         _log.critical("handlers_did_not_stop", running=self._heart.running)

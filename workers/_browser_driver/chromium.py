@@ -3,7 +3,6 @@
 import ctypes
 import fcntl
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -90,21 +89,17 @@ class Chromium:
 
 
 def claim_profile(folder: Path) -> Profile:
-    """Make a profile in `folder` that is this process's as long as it lives, and remove those of dead ones.
+    """Make a profile in `folder`, this process's as long as it lives.
 
-    A lock on the profile's own folder says that its owner lives; the kernel drops it with the process.
+    A lock on the profile's own folder says so; the kernel drops it with the process, and then the platform sweeps the
+    folder. It waits for its turn, so that nobody sweeps between the folder and its lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        for old in folder.glob("profile-*"):
-            fd = os.open(old, os.O_RDONLY)
-            if _try_lock(fd):
-                shutil.rmtree(old, ignore_errors=True)
-            os.close(fd)
         path = Path(tempfile.mkdtemp(prefix="profile-", dir=folder))
         lock = os.open(path, os.O_RDONLY)
-        _try_lock(lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return Profile(path, lock)
 
 
@@ -196,14 +191,6 @@ def _high_pipe() -> tuple[int, int]:
     for fd in low:
         os.close(fd)
     return high[0], high[1]
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _kill(pid: int) -> None:
