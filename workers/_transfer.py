@@ -21,9 +21,9 @@ from workers._patience import Patience
 from workplatform.context import JobContext, Output
 from workplatform.errors import ChecksumError, SourceUnreachableError, TooLargeError, UnexpectedContentError
 
-_BUFFER_BYTES: Final = 1024 * 1024
+_BUFFER_BYTES: Final = 256 * 1024
 # Written when the buffer has less room than this left: a short read costs as much as a long one.
-_ROOM_BYTES: Final = 256 * 1024
+_ROOM_BYTES: Final = 128 * 1024
 # For redirects, headers and the first bytes together: a server may drip any of them for ever.
 _ANSWER_S: Final = 45.0
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")

@@ -238,6 +238,8 @@ class _Adapter(HTTPAdapter):
     ) -> Any:
         """Take the host from the request and everything about TLS from us."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] != "https":
+            return host, {}
         return host, {"ssl_context": self._outbound.tls, "cert_reqs": "CERT_REQUIRED"}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
