@@ -16,9 +16,9 @@ from typing import Any, Final
 import psutil
 import structlog
 
+from workplatform import browsing
 from workplatform.alive import SignOfLife
 from workplatform.announcing import Announcer
-from workplatform import browsing
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
