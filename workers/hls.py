@@ -26,11 +26,13 @@ from workers._hls_playlist import (
     read_media_playlist,
     read_package,
 )
+from workers._hls_segments import SegmentWatch
 from workers._probe import SourceVideo, probe
-from workplatform.context import JobContext
+from workplatform.context import JobContext, Output
 from workplatform.errors import BadInputError, EncoderError, InputNotFoundError, NoSpaceError
 from workplatform.models import Payload, Result, WireModel
 from workplatform.registry import job_type
+from workplatform.storage.uris import file_name
 
 _LOGGED_LINES = 20
 _HASHED_BYTES = 1 << 16
@@ -43,7 +45,9 @@ _NOTABLY_SHORT = 0.95
 class HlsPayload(Payload):
     """A video and the qualities to make of it."""
 
-    input_path: str = Field(min_length=1, description="The video", examples=["videos/film.mp4"])
+    input_path: str = Field(
+        min_length=1, description="The video: a path, a URL or s3://bucket/key", examples=["videos/film.mp4"]
+    )
     output_dir: str = Field(
         min_length=1,
         description="Folder that gets master.m3u8 and a folder with playlist and segments for each quality",
@@ -111,7 +115,7 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     """Convert a video to HLS in several qualities, decoding it once."""
     source = job.input(payload.input_path)
     job.stage("probing")
-    video = job.isolated(probe, source, payload.input_path.rsplit("/", 1)[-1])
+    video = job.isolated(probe, source, file_name(payload.input_path))
     rungs = climb(payload.qualities, video.width, video.height)
     names = [rung.name for rung in rungs]
     origin = _origin(source, rungs)
@@ -125,7 +129,7 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
     job.stage("transcoding")
-    frames = _encode(job, source, video, rungs, output.path)
+    frames = _encode(job, source, video, rungs, output)
     job.stage("measuring")
     package = _package(job, output.path, names, video, frames)
     _note_shortness(job, package, video)
@@ -158,10 +162,11 @@ def _complete(job: JobContext, folder: str, names: Sequence[str], origin: str) -
         return None
 
 
-def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], folder: Path) -> int:
+def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], output: Output) -> int:
     """Make all renditions; return the number of pictures that each has."""
     for rung in rungs:
-        (folder / rung.name).mkdir()
+        (output.path / rung.name).mkdir()
+    segments = SegmentWatch(output, [rung.name for rung in rungs])
     command = ladder_command(source, video, rungs)
     job.log(shlex.join(command))
     reader, tail = ProgressReader(), deque[str](maxlen=_LOGGED_LINES)
@@ -170,9 +175,10 @@ def _encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[R
         progress = reader.feed(line)
         if progress is not None:
             _tell(job, progress, video.duration_s, len(rungs))
+            segments.look()
 
     try:
-        ended = job.run(command, cwd=folder, on_stdout=tell, on_stderr=tail.append)
+        ended = job.run(command, cwd=output.path, on_stdout=tell, on_stderr=tail.append)
     finally:
         for line in tail:
             job.log(line)

@@ -32,6 +32,7 @@ from workplatform.storage.files import remotes_of
 from workplatform.storage.journal import Journals
 from workplatform.storage.paths import roots_of
 from workplatform.storage.space import Limits
+from workplatform.storage.store_sweeping import StoreSweeper
 from workplatform.storage.sweeping import sweep_dead_attempts
 
 _SWEPT_EVERY_LEASES: Final = 2.5
@@ -60,6 +61,9 @@ class Crew:
                 Chore(self._announcer.every_s, self._announce),
                 Chore(_SWEPT_EVERY_LEASES * settings.lease.total_seconds(), self._sweep),
             ),
+        )
+        self._store_sweeper = StoreSweeper(
+            self._remotes.traces, self._remotes.s3, platform.store, is_ours=self._heart.keeps
         )
         self._gauge = Gauge(Limits(settings.scratch_limit_bytes, settings.min_free_bytes))
         self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
@@ -125,6 +129,7 @@ class Crew:
     def _sweep(self) -> None:
         sweep_dead_attempts(self._journals, self._platform.store, is_ours=self._heart.keeps)
         browsing.sweep_profiles(self._platform.settings.data_dir / "work" / "browser")
+        self._store_sweeper.start()
 
     def _give_up(self) -> None:
         _log.critical("handlers_did_not_stop", running=self._heart.running)

@@ -50,7 +50,7 @@ class Store:
         found: dict[str, Any] = self.client.head_object(Bucket=BUCKET, Key=key)
         return found
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the keys of all objects."""
         return [entry["Key"] for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
 
@@ -60,7 +60,7 @@ class Store:
 
     def empty(self) -> None:
         """Remove everything."""
-        for key in self.keys():
+        for key in self.names():
             self.client.delete_object(Bucket=BUCKET, Key=key)
         for entry in self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
             self.client.abort_multipart_upload(Bucket=BUCKET, Key=entry["Key"], UploadId=entry["UploadId"])

@@ -65,7 +65,7 @@ def test_a_broken_transfer_goes_on_where_it_broke(film: Path, tmp_path: Path) ->
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_anew(film: Path, tmp_path: Path) -> None:
-    def bend(number: int, answer: Answer) -> Answer:
+    def bend(number: int, answer: Answer) -> Answer | None:
         if number == 1:
             return replace(answer, sent_bytes=1_000_000)
         return without_ranges(len(BODY))(number, answer)

@@ -1,0 +1,96 @@
+"""Tests of folders in a store: sent while they are made, complete when their last file is there, gone if they fail."""
+
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from tests.storage.stores import BUCKET, Fate, Store, proxied
+from tests.waiting import eventually
+from tests.workers._samples_video import ffmpeg
+from workers.hls import hls
+from workplatform.context import Output
+from workplatform.errors import BadInputError, StorageRefusedError
+from workplatform.testing import InlineRun, inline_job, run_inline
+
+
+def planned(run: InlineRun) -> Output:
+    """Plan a folder such as the hls job makes."""
+    return run.job.output(f"s3://{BUCKET}/show", directory=True, last="master", owned=("*/seg_[0-9]",))
+
+
+def test_what_is_complete_is_sent_while_the_rest_is_made(s3: Store, tmp_path: Path) -> None:
+    with inline_job(tmp_path, account=s3.account()) as run:
+        output = planned(run)
+        (output.path / "720p").mkdir()
+        (output.path / "720p" / "seg_0").write_text("zero")
+        output.finish("720p/seg_0")
+        eventually(lambda: [key.rsplit("/", 1)[-1] for key in s3.names()] == ["seg_0"])
+        assert all("/." in key for key in s3.names())
+        (output.path / "720p" / "seg_1").write_text("one")
+        (output.path / "master").write_text("all")
+    assert sorted(s3.names()) == ["show/720p/seg_0", "show/720p/seg_1", "show/master"]
+    assert s3.get("show/720p/seg_0") == b"zero"
+
+
+def test_the_last_file_goes_first_and_comes_last(s3: Store, tmp_path: Path) -> None:
+    for name in ("show/master", "show/720p/seg_0", "show/720p/seg_7", "show/720p/notes.txt", "showroom/720p/seg_9"):
+        s3.put(name, b"old")
+
+    def fate(_number: int, _request: BaseHTTPRequestHandler) -> Fate:
+        return "pass"
+
+    with proxied(s3, fate) as proxy, inline_job(tmp_path, account=s3.account(proxy.url)) as run:
+        output = planned(run)
+        (output.path / "720p").mkdir()
+        (output.path / "720p" / "seg_0").write_text("new")
+        (output.path / "master").write_text("new")
+    steps = [(request.method, request.path.rpartition("/show/")[2]) for request in proxy.passed]
+    visible = [step for step in steps if "/show/." not in step[1] and ".part/" not in step[1] and step[0] != "GET"]
+    assert visible == [("DELETE", "master"), ("PUT", "720p/seg_0"), ("DELETE", "720p/seg_7"), ("PUT", "master")]
+    assert sorted(s3.names()) == ["show/720p/notes.txt", "show/720p/seg_0", "show/master", "showroom/720p/seg_9"]
+
+
+def test_a_folder_that_fails_leaves_what_was_there(s3: Store, tmp_path: Path) -> None:
+    s3.put("show/master", b"old")
+    with pytest.raises(BadInputError), inline_job(tmp_path, account=s3.account()) as run:
+        output = planned(run)
+        (output.path / "seg_0").write_text("zero")
+        run.files.send()
+        assert len(s3.names()) == 2
+        raise BadInputError
+    assert s3.names() == ["show/master"]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_failure_while_sending_is_told_at_the_next_file(s3: Store, tmp_path: Path) -> None:
+    def fate(_number: int, request: BaseHTTPRequestHandler) -> Fate:
+        request.path = request.path.replace("/media/", "/missing/")
+        return "pass"
+
+    def go_on(output: Output, number: int) -> bool:
+        (output.path / f"seg_{number}").write_text("x")
+        output.finish(f"seg_{number}")
+        return False
+
+    with (
+        proxied(s3, fate) as proxy,
+        pytest.raises(StorageRefusedError, match="there is no bucket"),
+        inline_job(tmp_path, account=s3.account(proxy.url)) as run,
+    ):
+        output, numbers = planned(run), iter(range(1000))
+        eventually(lambda: go_on(output, next(numbers)))
+
+
+def test_an_hls_stream_is_made_from_store_to_store(s3: Store, tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=20")
+    ffmpeg(*source, "-pix_fmt", "yuv420p", "-preset", "ultrafast", video)
+    payload = {"inputPath": s3.put("a.mp4", video.read_bytes()), "outputDir": f"s3://{BUCKET}/show/"}
+    result = run_inline(hls, payload | {"qualities": ["144p"]}, root=tmp_path, account=s3.account())
+    assert result["hlsPath"] == f"s3://{BUCKET}/show/master.m3u8"
+    names = [f"show/144p/segment_0000{number}.ts" for number in range(4)]
+    assert sorted(s3.names()) == ["a.mp4", "show/144p/playlist.m3u8", *names, "show/master.m3u8"]
+    assert s3.head("show/master.m3u8")["ContentType"] == "application/vnd.apple.mpegurl"
+    assert s3.head(names[0])["ContentType"] == "video/mp2t"
+    assert sum(s3.head(name)["ContentLength"] for name in names) == result["size"]
