@@ -1,0 +1,132 @@
+"""The folder beside a project's: its lock, its journal, its store of commits, its caches."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_LOOK_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a project is deployed, and the folder of ours beside it: on the same disk, so that renames suffice."""
+
+    directory: Path
+
+    @property
+    def state(self) -> Path:
+        """Our folder."""
+        return self.directory.with_name(f".{self.directory.name}.deploy")
+
+    @property
+    def repository(self) -> Path:
+        """The bare repository that commits are fetched into."""
+        return self.state / "repo.git"
+
+    @property
+    def home(self) -> Path:
+        """The HOME of the project's builds: what they cache there outlives them."""
+        return self.state / "home"
+
+    @property
+    def snapshot(self) -> Path:
+        """Copies of what a build may change and git does not know."""
+        return self.state / "snapshot"
+
+    @property
+    def journal(self) -> "Journal":
+        """What is under way, if something is."""
+        return Journal(self.state / "journal.json")
+
+    @property
+    def built(self) -> "Journal":
+        """What the last build left in the folder."""
+        return Journal(self.state / "built.json")
+
+    def prepare(self) -> None:
+        """Make our folder, for us alone: it has private code in it."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def locked(self, watch: Callable[[], None], *, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Keep every other attempt out, a frozen one of the same job too; asks `watch` while it waits.
+
+        The kernel drops the lock when this process ends, however it ends.
+        """
+        fd = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            is_first = True
+            while not _has_locked(fd):
+                if is_first:
+                    on_wait()
+                is_first = False
+                watch()
+                time.sleep(_LOOK_S)
+            yield
+        finally:
+            os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """A JSON document that is there as a whole or not at all, also after a power cut."""
+
+    path: Path
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the document; None if there is none."""
+        try:
+            document = json.loads(self.path.read_text("utf-8", "surrogateescape"))
+        except FileNotFoundError:
+            return None
+        return document if isinstance(document, dict) else None
+
+    def write(self, document: dict[str, Any]) -> None:
+        """Replace the document."""
+        beside = self.path.with_suffix(".new")
+        with beside.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            json.dump(document, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path)
+        sync_folder(self.path.parent)
+
+    def close(self) -> None:
+        """Remove the document."""
+        self.path.unlink(missing_ok=True)
+        sync_folder(self.path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there; a folder without rights to it gets them first."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for folder, _, _ in os.walk(path):
+        os.chmod(folder, 0o700, follow_symlinks=True)  # noqa: PTH101 - of names that need not be text
+    shutil.rmtree(path)
+
+
+def _has_locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

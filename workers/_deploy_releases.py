@@ -1,0 +1,199 @@
+"""Deploys into fresh folders, and switches the link `current` to the one that is well."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from workers._build import build, end_builds
+from workers._deploy_health import check_health
+from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult
+from workers._deploy_place import Journal, Place, sync_folder
+from workers._deploy_snapshot import forget
+from workers._git import Git
+from workers._git_reading import facts
+from workplatform.context import JobContext
+from workplatform.errors import (
+    BadInputError,
+    BuildFailedError,
+    CommandFailedError,
+    HealthCheckError,
+    JobError,
+    TimeLimitError,
+)
+
+_CLEANED_WITHIN: Final = timedelta(minutes=5)
+_TOLD: Final = (BuildFailedError, HealthCheckError, TimeLimitError, CommandFailedError)
+_NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The folder of a project with `releases/` and `current` in it."""
+
+    job: JobContext
+    git: Git
+    place: Place
+    payload: DeployPayload
+
+    def recover(self) -> None:
+        """Remove the release that an attempt left half made whose worker died, unless it is the current one."""
+        end_builds(self.place)
+        under_way = self.place.journal.read()
+        if under_way is not None:
+            self._clear(self.job, str(under_way["release"]))
+
+    def deploy(self, commit: str) -> DeployResult:
+        """Make a release, build and check it, and switch to it; nothing is switched if anything fails."""
+        self._require_usable()
+        before = self._current()
+        name = self._new_name(commit)
+        self.job.stage("checking out")
+        self.place.journal.write({"release": name})
+        try:
+            self._check_out(name, commit)
+            self._build_and_check(name, commit)
+            self.job.stage("switching")
+            self.job.progress(95)
+            self._list_last({"release": name, "commit": commit, "branch": self.payload.branch})
+            self.job.confirm()
+            self._switch(name)
+        except Exception as error:
+            told = self._clear(self.job.closing(_CLEANED_WITHIN), name)
+            if isinstance(error, _TOLD):
+                raise type(error)(f"{error.message}; {told}") from error
+            raise
+        self.place.journal.close()
+        self._prune()
+        return self._result(name, commit, before, rolled_back=False)
+
+    def roll_back(self) -> DeployResult:
+        """Switch to the release that was current before; the one that is left counts as the oldest from then on."""
+        self.job.stage("switching")
+        current, listed = self._current(), self._listed()
+        names = [entry["release"] for entry in listed]
+        if current is None or current not in names or names.index(current) == 0:
+            raise BadInputError("there is no earlier release to go back to")
+        at = names.index(current)
+        earlier = listed[at - 1]
+        self.job.confirm()
+        self._switch(earlier["release"])
+        self._list([listed[at], *listed[:at], *listed[at + 1 :]])
+        self.job.log(f"switched from {current} back to {earlier['release']}")
+        return self._result(earlier["release"], earlier["commit"], current, rolled_back=True, was=listed[at]["commit"])
+
+    @property
+    def _folder(self) -> Path:
+        return self.place.directory / "releases"
+
+    @property
+    def _link(self) -> Path:
+        return self.place.directory / "current"
+
+    @property
+    def _register(self) -> Journal:
+        return Journal(self.place.state / "releases.json")
+
+    def _require_usable(self) -> None:
+        if self._link.exists() and not self._link.is_symlink():
+            raise BadInputError(f"{self.payload.directory}/current is no link; move it away first")
+        if self._folder.is_symlink() or (self._folder.exists() and not self._folder.is_dir()):
+            raise BadInputError(f"{self.payload.directory}/releases is no folder; move it away first")
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def _current(self) -> str | None:
+        return self._link.readlink().name if self._link.is_symlink() else None
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """Return the releases that are there, the one that was current last at the end."""
+        listed: list[dict[str, Any]] = (self._register.read() or {}).get("releases", [])
+        return [entry for entry in listed if (self._folder / entry["release"]).is_dir()]
+
+    def _list(self, entries: list[dict[str, Any]]) -> None:
+        self._register.write({"releases": entries})
+
+    def _list_last(self, entry: dict[str, Any]) -> None:
+        """Put a release behind the current one."""
+        listed, current = self._listed(), self._current()
+        names = [known["release"] for known in listed]
+        at = names.index(current) + 1 if current in names else len(listed)
+        self._list([*listed[:at], entry, *listed[at:]])
+
+    def _new_name(self, commit: str) -> str:
+        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{commit[:10]}"
+        name, number = stem, 1
+        while (self._folder / name).exists():
+            number += 1
+            name = f"{stem}.{number}"
+        return name
+
+    def _check_out(self, name: str, commit: str) -> None:
+        folder = self._folder / name
+        folder.mkdir()
+        inside = self.git.within(self.place.repository, folder)
+        fresh = Git(self.job, {**inside.env, "GIT_INDEX_FILE": str(self.job.workdir / "index")}, inside.hidden)
+        fresh.run("read-tree", "--reset", "-u", commit)
+
+    def _build_and_check(self, name: str, commit: str) -> None:
+        if self.payload.build_command is not None:
+            self.job.stage("building")
+            self.job.progress(40)
+            variables = {"RELEASE": name}
+            build(self.job, self.place, self._folder / name, self.payload, variables)
+        if self.payload.health_check is not None:
+            self.job.stage("checking")
+            self.job.progress(90)
+            check_health(self.job, self.payload.health_check, {"commit": commit, "release": name})
+
+    def _switch(self, name: str) -> None:
+        """Point `current` to a release in one step: whoever opens it sees the old one or the new one."""
+        beside = self._link.with_name(f".current.{self.job.id}")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(Path("releases") / name)
+        os.replace(beside, self._link)  # noqa: PTH105 - the link itself, wherever it leads
+        sync_folder(self.place.directory)
+
+    def _clear(self, job: JobContext, name: str) -> str:
+        """Remove a release that did not become the current one, and say what is."""
+        current = self._current()
+        if current != name and _NAME.fullmatch(name):
+            job.isolated(forget, self._folder / name)
+            self._list(self._listed())
+        self.place.journal.close()
+        told = f"{current} is still the current release" if current else "there is no current release"
+        job.log(told)
+        return told
+
+    def _prune(self) -> None:
+        """Remove the oldest releases; what cannot be removed stays, and the next deploy tries again."""
+        listed, current = self._listed(), self._current()
+        doomed = [entry for entry in listed if entry["release"] != current]
+        doomed = doomed[: max(len(listed) - self.payload.keep_releases, 0)]
+        try:
+            for entry in doomed:
+                self.job.isolated(forget, self._folder / entry["release"])
+        except JobError as error:
+            self.job.log(f"an old release stays: {error.message}")
+        self._list(self._listed())
+
+    def _result(
+        self, name: str, commit: str, before: str | None, *, rolled_back: bool, was: str | None = None
+    ) -> DeployResult:
+        listed = {entry["release"]: entry for entry in self._listed()}
+        previous = was or (listed[before]["commit"] if before in listed else None)
+        found = self.job.isolated(facts, self.place.repository, self.git.env, commit, previous, MOST_LISTED)
+        return DeployResult(
+            commit=commit,
+            previous_commit=previous,
+            branch=listed[name]["branch"] if name in listed else self.payload.branch,
+            author=found.author,
+            subject=found.subject,
+            changed_files=list(found.changed),
+            changed_files_total=found.total,
+            duration=0,
+            release=name,
+            rolled_back=rolled_back,
+            stashed=None,
+        )

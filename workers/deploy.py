@@ -1,0 +1,53 @@
+"""The `deploy` job type: a commit of a git repository, fetched, built, checked, and taken back if that fails."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from workers._deploy_copy import WorkingCopy
+from workers._deploy_models import DeployPayload, DeployResult
+from workers._deploy_place import Place
+from workers._deploy_releases import Releases
+from workers._git import Git, git_for
+from workers._git_fetch import fetch
+from workers._git_names import remote_of
+from workplatform.context import JobContext
+from workplatform.registry import job_type
+from workplatform.retry import RetryPolicy
+
+
+@job_type(
+    "deploy",
+    queue="deploy",
+    concurrency=1,
+    priority=2,
+    time_limit=timedelta(hours=4),
+    retry=RetryPolicy(max_retries=3, initial_delay=2000),
+    preload=("workers._git_reading", "workers._deploy_snapshot"),
+)
+def deploy(payload: DeployPayload, job: JobContext) -> DeployResult:
+    """Deploy a commit of a git repository, with a way back."""
+    started = time.monotonic()
+    place = Place(job.place(payload.directory))
+    place.prepare()
+    with place.locked(job.check_cancelled, on_wait=lambda: job.log("another deploy still ends in this folder")):
+        result = _deploy(job, _git(job, place, payload), place, payload)
+    job.progress(100, f"{result.commit[:10]} {result.subject}"[:200])
+    return result.model_copy(update={"duration": round((time.monotonic() - started) * 1000)})
+
+
+def _deploy(job: JobContext, git: Git, place: Place, payload: DeployPayload) -> DeployResult:
+    strategy = (Releases if payload.strategy == "releases" else WorkingCopy)(job, git, place, payload)
+    strategy.recover()
+    if payload.rollback and isinstance(strategy, Releases):
+        return strategy.roll_back()
+    job.stage("fetching")
+    return strategy.deploy(fetch(job, git, place.repository, payload))
+
+
+def _git(job: JobContext, place: Place, payload: DeployPayload) -> Git:
+    safe: list[Path] = [place.directory, place.directory / ".git", place.repository]
+    if payload.repo_url and (remote := remote_of(payload.repo_url)).scheme == "file":
+        folder = job.place(remote.address)
+        safe += [folder, folder / ".git"]
+    return git_for(job, safe=safe)
