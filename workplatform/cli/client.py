@@ -25,6 +25,7 @@ _EXIT_CODES: dict[int, int] = {
 _AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _CONNECT_S = 3.0
 _ANSWER_S = 30.0
+_DIGESTED_S = 300.0  # a large file that came in pieces is read once more when it is whole
 _SILENCE_S = 40.0  # the event stream says something every 15 s
 
 Document = dict[str, Any]
@@ -33,8 +34,10 @@ Document = dict[str, Any]
 class ApiError(CommandError):
     """The API refused; the exit code says why."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, code: str = "") -> None:
         super().__init__(message, _EXIT_CODES.get(status, 1))
+        self.status = status
+        self.code = code
 
 
 class UnreachableError(CommandError):
@@ -87,6 +90,34 @@ class ApiClient:
         """Return the live workers; filters that are None are left out."""
         return self._call("GET", "/workers", params=filters)
 
+    def files(self, **filters: Any) -> Document:
+        """Return a page of the files that were sent."""
+        return self._call("GET", "/files", params=filters)
+
+    def outputs(self, job_id: str, **filters: Any) -> Document:
+        """Return a page of the files that a job has made."""
+        return self._call("GET", f"{_job_path(job_id)}/files", params=filters)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that was sent."""
+        self._call("DELETE", f"/files/{quote(name)}")
+
+    def send(self, path: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
+        """Put a file, or a piece of one; the answer may say that more is wanted."""
+        timeouts = (_CONNECT_S, _DIGESTED_S)
+        return self._request("PUT", path, data=body, headers=dict(headers), timeout=timeouts)
+
+    def stream(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """Begin to read a file, of this platform or of the store that it names; only this platform sees the key."""
+        options: dict[str, Any] = {"headers": dict(headers), "stream": True, "allow_redirects": False}
+        if not url.startswith("/api/"):
+            return _foreign(url, timeout=(_CONNECT_S, _SILENCE_S), **options)
+        response = self._request("GET", url.removeprefix("/api"), timeout=(_CONNECT_S, _SILENCE_S), **options)
+        if not response.is_redirect:
+            return response
+        response.close()
+        return self.stream(response.headers["Location"], headers)
+
     def is_ready(self) -> bool:
         """Whether the platform has its store and its workers."""
         return self._is_ok("/readyz")
@@ -128,7 +159,7 @@ class ApiClient:
         with response:
             if response.status_code in _AWAY:
                 raise UnreachableError(_sentence(response))
-            raise ApiError(_sentence(response), response.status_code)
+            raise ApiError(_sentence(response), response.status_code, _code(response))
 
 
 def connect() -> ApiClient:
@@ -164,6 +195,17 @@ def _read_events(response: requests.Response) -> Iterator[Document]:
         return
 
 
+def _foreign(url: str, **options: Any) -> requests.Response:
+    try:
+        response = requests.get(url, **options)  # noqa: S113 - the timeout is among the options
+    except requests.RequestException as error:
+        raise UnreachableError(f"{urlsplit(url).hostname} cannot be asked: {type(error).__name__}") from None
+    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        response.close()
+        raise ApiError(f"{urlsplit(url).hostname} answered {response.status_code}", response.status_code)
+    return response
+
+
 def _job_path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
 
@@ -177,6 +219,13 @@ def _sentence(response: requests.Response) -> str:
     except (ValueError, KeyError, TypeError):
         return f"the API answered {response.status_code} {response.reason}"
     return "\n  ".join([sentence, *details]) if len(details) > 1 else sentence
+
+
+def _code(response: requests.Response) -> str:
+    try:
+        return str(response.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _is_loopback(url: str) -> bool:
