@@ -1,6 +1,7 @@
 """The architecture, read from the syntax trees: which way imports point, and who may touch what."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_celery_and_kombu_are_imported_in_one_file() -> None:
 def test_redis_is_imported_by_the_store_and_the_launcher_of_the_embedded_server() -> None:
     allowed = {"workplatform/embedded.py"}
     assert {name for name in importers("redis") if not name.startswith("workplatform/store/")} <= allowed
+
+
+def test_boto3_is_named_in_one_file_and_imported_by_none() -> None:
+    assert not importers("boto3") | importers("botocore")
+    naming = {name_of(path) for path in MODULES if re.search(r"import_module\(\"boto", path.read_text())}
+    assert naming == {"workplatform/storage/s3.py"}
 
 
 def test_flask_is_imported_by_the_api_alone() -> None:
