@@ -1,14 +1,19 @@
 """The browser's programs and leftovers: what is found, and what is swept."""
 
+import ast
 import fcntl
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.workers._pages import need_a_browser
 from workplatform import browsing
 from workplatform.errors import BrowserMissingError
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_only_profiles_that_nobody_holds_are_swept(tmp_path: Path) -> None:
@@ -60,3 +65,16 @@ def test_the_python_is_the_named_one_else_that_of_the_own_environment_else_this_
     own.symlink_to(sys.executable)
     assert browsing.python() == str(own)
     assert browsing.python(sys.executable) == sys.executable
+
+
+def test_what_the_platform_imports_is_in_the_urllib3_that_pyppeteer_holds() -> None:
+    need_a_browser()
+    files = [file for package in ("workplatform", "workers", "api") for file in sorted((ROOT / package).rglob("*.py"))]
+    imports = {
+        ast.unparse(node)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "urllib3"
+    }
+    assert len(imports) > 3
+    subprocess.run([browsing.python(), "-P", "-c", "\n".join(sorted(imports))], check=True, timeout=60)

@@ -21,7 +21,6 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
@@ -95,7 +94,7 @@ class Outbound:
 def failure_reason(error: requests.RequestException) -> str:
     """Say in a few words of a person's language why a request got no answer."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    if isinstance(cause, NameResolutionError):
+    if isinstance(cause, _NoAddressError):
         return "its name cannot be resolved"
     if isinstance(cause, NewConnectionError):
         origin = cause.__cause__
@@ -112,6 +111,10 @@ def failure_reason(error: requests.RequestException) -> str:
 
 def _is_timeout(cause: object) -> bool:
     return isinstance(cause, ProtocolError) and any(isinstance(part, TimeoutError) for part in cause.args)
+
+
+class _NoAddressError(NewConnectionError):
+    """A host's name leads to no address; urllib3 has a name for it only from version 2 on."""
 
 
 class _Door:
@@ -133,10 +136,13 @@ class _Door:
         failure: Exception | None = None
         for candidate in self._permitted(host, resolve(host.strip("[]"), port, timeout_s=timeout_s, watch=self.look)):
             try:
-                return self._connected(candidate, timeout_s, options)
+                sock = self._connected(candidate, timeout_s, options)
             except OSError as error:
                 self.look()
                 failure = error
+            else:
+                sock.host = host.strip("[]")
+                return sock
         raise failure or OSError("the name has no address")
 
     def _permitted(self, host: str, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
@@ -179,7 +185,7 @@ class _Guarded(HTTPConnection):
         try:
             return self._door.open(self._dns_host, self.port, timeout_s=self._timeout_s(), options=self.socket_options)
         except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
+            raise _NoAddressError(self, f"{self.host} cannot be resolved: {error}") from error
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"no connection to {self.host} in time") from error
         except OSError as error:

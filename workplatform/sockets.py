@@ -71,7 +71,9 @@ class _Patient(socket.socket):
 
 
 class PatientSocket(_Patient):
-    """A plain socket with sliced waits."""
+    """A plain socket with sliced waits; `host` is what it was connected to, by name if there was one."""
+
+    host: str | None = None
 
     def connect(self, address: Any, /) -> None:
         """Connect; raises OSError, TimeoutError if it takes longer than the timeout."""
@@ -105,6 +107,8 @@ class PatientTls(ssl.SSLContext):
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         """Wrap a connected PatientSocket and shake hands."""
+        if isinstance(sock, PatientSocket) and not kwargs.get("server_hostname"):
+            kwargs["server_hostname"] = sock.host  # urllib3 before 2 names no address
         wrapped = super().wrap_socket(sock, *args, **kwargs | {"do_handshake_on_connect": False})
         if isinstance(sock, _Patient) and isinstance(wrapped, _Patient):
             wrapped.watch = sock.watch
