@@ -163,10 +163,13 @@ def batch(payload: Note, job: JobContext) -> Done:
 
 @job_type("late", queue="late", retry=QUICK_RETRIES)
 def late(payload: Note, job: JobContext) -> Done:
-    """Publish a file; the first attempt has its worker frozen just before."""
-    output = job.output(payload.path)
+    """Publish a file once the one that the text names is there; without, the first attempt freezes its worker."""
+    output = job.output(payload.path, resume=True)
+    output.note.write_text("attempt")
     output.path.write_text(f"attempt {job.attempt}")
-    if job.attempt == 1:
+    while payload.text and not Path(payload.text).exists():
+        time.sleep(0.02)
+    if not payload.text and job.attempt == 1:
         os.kill(os.getpid(), signal.SIGSTOP)
     job.publish(output)
     return Done(attempt=job.attempt)

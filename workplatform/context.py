@@ -144,7 +144,7 @@ class JobContext:
         """Make one output visible now, if this attempt still owns the job; it stays whatever becomes of the job.
 
         For jobs with many results: what is not published becomes visible at the end, all of it or nothing. Raises
-        LeaseLostError, EncoderError if nothing was written, BadInputError if something stands in its way.
+        Cancelled or LeaseLostError, EncoderError if nothing was written, BadInputError if something stands in its way.
         """
         self.check_cancelled()
         self._files.send(output)

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from workplatform.callbacks import Callbacks
 from workplatform.children import ChildPool
 from workplatform.context import JobContext
-from workplatform.endings import Next, after_failure, after_success, describe, may_be_for_lack_of_space
-from workplatform.errors import BadInputError, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
-from workplatform.gauge import Gauge
+from workplatform.endings import Next, after_failure, after_success
+from workplatform.errors import BadInputError, Cancelled, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
+from workplatform.gauge import Gauge, or_lack_of_space
 from workplatform.heart import Heart
 from workplatform.models import Result
 from workplatform.outbound import Outbound
@@ -211,17 +211,14 @@ class Executor:
             attempt.files.commit()
 
     def _confirm(self, attempt: Attempt) -> None:
-        """Raise LeaseLostError unless this attempt still owns the job; its lease begins anew."""
+        """Raise Cancelled or LeaseLostError unless this attempt still owns the job; its lease begins anew."""
         beat = Beat(attempt.grant.id, attempt.grant.fence)
-        if self._tools.store.beat(self._tools.settings.lease, [beat]) != ["ok"]:
-            raise LeaseLostError
+        [verdict] = self._tools.store.beat(self._tools.settings.lease, [beat])
+        if verdict != "ok":
+            raise Cancelled if verdict == "cancelled" else LeaseLostError
 
     def _after(self, error: Exception, attempt: Attempt) -> Next:
-        if may_be_for_lack_of_space(error):
-            try:
-                attempt.files.require_room()
-            except NoSpaceError as full:
-                error = NoSpaceError(f"{full.message}; the attempt ended with: {describe(error)['message']}")
+        error = or_lack_of_space(error, attempt.files)
         attempt.may_be_resumed = not isinstance(error, NoSpaceError)
         policy = self._tools.submitter.policy(attempt.job_type.name, attempt.grant.spec)
         return after_failure(error, retries=attempt.grant.retries, policy=policy)
@@ -247,7 +244,7 @@ class Executor:
         return settled.next_grant
 
     def _tell_ending(self, attempt: Attempt, following: Next, duration_ms: int) -> None:
-        facts = {"stages_ms": attempt.pulse.stages_ms} if attempt.pulse.stages_ms else {}
+        facts = attempt.pulse.facts()
         if following.error:
             facts |= {"error": following.error["message"], "code": following.error["code"]}
         attempt.log.info(

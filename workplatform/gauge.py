@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from workplatform.endings import describe, may_be_for_lack_of_space
 from workplatform.errors import NoSpaceError
 from workplatform.pulse import Pulse
 from workplatform.storage.space import Limits, Usage
@@ -24,6 +25,9 @@ class Taking(Protocol):
 
     def usage(self) -> list[Usage]:
         """Return what is on disk and not committed yet."""
+
+    def require_room(self) -> None:
+        """Raise NoSpaceError if a disk that the attempt uses is full."""
 
 
 class Gauge:
@@ -63,6 +67,7 @@ class Gauge:
             for usage in files.usage():
                 taken_bytes += usage.taken_bytes
                 takers[usage.device].append((usage.taken_bytes, pulse, usage))
+            pulse.most_bytes = max(pulse.most_bytes, taken_bytes)
             if taken_bytes > self.limits.most_bytes:
                 self._stop(pulse, taken_bytes, _over(taken_bytes, self.limits.most_bytes))
         for group in takers.values():
@@ -83,6 +88,16 @@ class Gauge:
             except Exception:  # noqa: BLE001 - the thread's edge: without it nobody would look any more
                 _log.exception("gauge_broke")
             pause_s = max(_EVERY_S, _SHARE * (time.monotonic() - begun))
+
+
+def or_lack_of_space(error: Exception, files: Taking) -> Exception:
+    """Return what ended an attempt: lack of space, where a program or a library failed and a disk is full."""
+    if may_be_for_lack_of_space(error):
+        try:
+            files.require_room()
+        except NoSpaceError as full:
+            return NoSpaceError(f"{full.message}; the attempt ended with: {describe(error)['message']}")
+    return error
 
 
 def _over(taken_bytes: int, most_bytes: int) -> str:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from workplatform.errors import PlatformError, TimeLimitError
 from workplatform.store.keys import LOG_LINES
@@ -31,6 +31,7 @@ class Pulse:
         self._changed = False
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self.stages_ms: dict[str, int] = {}
+        self.most_bytes = 0  # the most that was seen on disk before it was in place
 
     def progress(self, percent: float, message: str | None) -> None:
         """Note progress; it never goes backwards."""
@@ -103,6 +104,11 @@ class Pulse:
         with self._lock:
             self._end_stage(time.monotonic())
             return list(self._lines)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is worth logging at the end."""
+        found = {"stages_ms": self.stages_ms, "most_bytes": self.most_bytes}
+        return {name: value for name, value in found.items() if value}
 
     def _end_stage(self, now: float) -> None:
         if self._stage:

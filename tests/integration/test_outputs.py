@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.fleet import Fleet, log_events
+from tests.integration.fleet import Fleet, log_events, running_fleet
 from tests.jobs import LINE
 from tests.waiting import eventually
 
@@ -110,6 +110,18 @@ def test_published_and_committed_outputs_are_listed_together(fleet: Fleet) -> No
     listed = [output["uri"] for output in fleet.platform.store.get(job["jobId"]).outputs]
     assert listed == ["out/kept.txt", "out/last.txt"]
     assert sorted(path.name for path in (fleet.folder / "out").iterdir()) == ["kept.txt", "last.txt"]
+
+
+def test_nothing_is_published_of_a_job_that_was_cancelled_a_moment_ago(tmp_path: Path) -> None:
+    with running_fleet(tmp_path, LEASE="60", HEARTBEAT="20") as fleet:
+        fleet.worker("late")
+        job_id = fleet.submit("late", {"path": "out.txt", "text": str(tmp_path / "go")})
+        eventually(lambda: beginnings(fleet))
+        assert fleet.platform.service.cancel(job_id) == "cancelled"
+        (tmp_path / "go").touch()
+        eventually(lambda: fleet.leftovers() == [])
+        assert not (tmp_path / "out.txt").exists()
+        assert fleet.platform.store.get(job_id).outputs == ()
 
 
 def test_nothing_is_published_by_an_attempt_that_lost_its_job(fleet: Fleet) -> None:
