@@ -21,6 +21,7 @@ from workplatform.errors import (
     SourceFailedError,
     SourceRefusedError,
     SourceUnreachableError,
+    UnexpectedContentError,
 )
 from workplatform.outbound import failure_reason
 from workplatform.urls import http_url
@@ -87,7 +88,7 @@ def failure(answer: requests.Response) -> JobError | None:
             return RetryLater(said)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return SourceFailedError(said)
-    return SourceRefusedError(said)
+    return SourceRefusedError(said, status=status)
 
 
 def host_of(url: str) -> str:
@@ -117,6 +118,8 @@ def _send(session: requests.Session, url: str, headers: Mapping[str, str]) -> re
         answer = session.get_adapter(request.url or "").send(request, stream=True, timeout=TIMEOUTS_S)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise BadInputError(f"the URL cannot be called: {error}") from error
+    except requests.exceptions.InvalidHeader as error:
+        raise UnexpectedContentError(f"{host_of(url)} contradicts itself: {error}") from error
     except requests.RequestException as error:
         raise SourceUnreachableError(f"{host_of(url)}: {failure_reason(error)}") from error
     except HTTPError as error:

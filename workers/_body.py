@@ -24,17 +24,9 @@ class BrokenOffError(Exception):
 
 
 def body_length(answer: requests.Response) -> int | None:
-    """Return the bytes that the answer announces, as they travel; None if it does not say.
-
-    Raises UnexpectedContentError for two lengths in one answer (RFC 9112, 6.3).
-    """
+    """Return the bytes that the answer announces, as they travel; None if it does not say."""
     inner: Any = answer.raw._fp
-    if inner.chunked:
-        return None
-    given = {text.strip() for line in inner.headers.get_all("content-length", []) for text in line.split(",")}
-    if len(given) > 1:
-        raise UnexpectedContentError(f"the answer has several lengths: {', '.join(sorted(given))}")
-    length: int | None = inner.length
+    length: int | None = None if inner.chunked else inner.length
     return length
 
 
@@ -58,12 +50,20 @@ def open_body(answer: requests.Response, *, coding: str, length: int | None) -> 
 class Framed(ABC):
     """A body whose end is known by the rules of HTTP."""
 
+    _failure: BrokenOffError | None = None
+
     def readinto(self, view: memoryview) -> int:
-        """Read what is there; 0 at the end. Raises BrokenOffError."""
+        """Read what is there; 0 at the end. Raises BrokenOffError, and again whenever it is asked once more."""
+        if self._failure is not None:
+            raise self._failure
         try:
             return self._read(view)
+        except BrokenOffError as error:
+            self._failure = error
+            raise
         except (OSError, HTTPException, ValueError) as error:
-            raise BrokenOffError(_reason(error)) from error
+            self._failure = BrokenOffError(_reason(error))
+            raise self._failure from error
 
     def has_more(self) -> bool:
         """Whether the server sends more than it announced."""
@@ -125,6 +125,7 @@ class Decoded(Framed):
         self._buffer = memoryview(bytearray(_CODED_BYTES))
         self._engine = self._new_engine()
         self._waiting = b""
+        self._is_full = False  # the last piece filled its view: the engine may hold more, without further input
         self._has_begun = False
 
     def _new_engine(self) -> Any:
@@ -132,19 +133,23 @@ class Decoded(Framed):
 
     def _read(self, view: memoryview) -> int:
         while True:
-            if not self._waiting:
-                count = self._coded.readinto(self._buffer)
-                if count == 0:
-                    if not self._engine.eof and self._has_begun:
-                        raise BrokenOffError("the encoded file ended too early")
-                    return 0
-                self._waiting = bytes(self._buffer[:count])
-            if data := self._decompress(len(view)):
+            if not self._waiting and not self._is_full and not self._refill():
+                return 0
+            data = self._decompress(len(view))
+            self._is_full = len(data) == len(view)
+            if data:
                 view[: len(data)] = data
                 return len(data)
 
+    def _refill(self) -> bool:
+        count = self._coded.readinto(self._buffer)
+        if count == 0 and self._has_begun and not self._engine.eof:
+            raise BrokenOffError("the encoded file ended too early")
+        self._waiting = bytes(self._buffer[:count])
+        return count > 0
+
     def _decompress(self, most: int) -> bytes:
-        if self._engine.eof:
+        if self._engine.eof and self._waiting:
             self._engine = self._new_engine()  # another member of the same gzip stream
         try:
             data: bytes = self._engine.decompress(self._waiting, most)

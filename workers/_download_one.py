@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,10 +13,19 @@ from workers._download_models import DownloadPayload
 from workers._pace import Pace
 from workers._transfer import Arrived, Demands, Observer, Transfer
 from workplatform.context import JobContext, Output
-from workplatform.errors import BrowserMissingError, SourceRefusedError, UnexpectedContentError
+from workplatform.errors import (
+    BrowserError,
+    BrowserMissingError,
+    JobError,
+    SourceRefusedError,
+    SourceUnreachableError,
+    UnexpectedContentError,
+    UrlForbiddenError,
+)
 from workplatform.urls import plain_name
 
-_REFUSALS: Final = (SourceRefusedError, UnexpectedContentError)
+_FOR_VISITORS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_VISIT_FAILURES: Final = (BrowserError, BrowserMissingError, SourceUnreachableError, UrlForbiddenError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +66,21 @@ def fetch(
         wanted = _after_visit(job, file, wanted, observer)
     try:
         return Transfer(job, wanted, demands=file.demands(), pace=pace, observer=observer, place=place).run()
-    except _REFUSALS as error:
-        if file.payload.use_puppeteer is not None or not file.page:
+    except (SourceRefusedError, UnexpectedContentError) as error:
+        if file.payload.use_puppeteer is not None or not file.page or not _asks_for_a_visit(error):
             raise
         refusal = error
     try:
         wanted = _after_visit(job, file, wanted, observer)
-    except BrowserMissingError as error:
+    except _VISIT_FAILURES as error:
+        job.log(f"no help from a browser: {error.message}")
         raise refusal from error
     return Transfer(job, wanted, demands=file.demands(), pace=pace, observer=observer, place=place).run()
+
+
+def _asks_for_a_visit(error: JobError) -> bool:
+    """Whether a host refuses a stranger what it gives to a browser: 401, 403, or a page in the place of the file."""
+    return bool(error.data.get("is_page")) or error.data.get("status") in _FOR_VISITORS
 
 
 def _after_visit(job: JobContext, file: File, wanted: Wanted, observer: Observer) -> Wanted:

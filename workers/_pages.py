@@ -51,7 +51,7 @@ def require_kind(head: bytes, *, said: str, expected: str | None, name: str) -> 
     wanted = (expected or by_name).lower()
     is_page = bool(_PAGE.match(head)) or (kind in _PAGE_TYPES and shown is None)
     if is_page and wanted and not _allows_page(wanted):
-        raise UnexpectedContentError(_page_sentence(head))
+        raise UnexpectedContentError(_page_sentence(head), is_page=True)
     if not head and wanted and not wanted.startswith("text/"):
         raise UnexpectedContentError("got nothing: the file is empty")
     evidence = {one for one in (kind, shown or "") if one not in _ANYTHING}

@@ -174,6 +174,7 @@ class Transfer:
             coding = ""  # the file itself is gzip, and its server says so twice
         total = None if coding else body_length(answer)
         self._require_size(total or 0)
+        partial.require_space(total or 0)
         body = open_body(answer, coding=coding, length=total)
         filled = self._read_head(body)
         said = answer.headers.get("Content-Type", "")
@@ -181,8 +182,6 @@ class Transfer:
             bytes(self._buffer[:filled]), said=said, expected=self._demands.kind, name=partial.name
         )
         self._last_modified = answer.headers.get("Last-Modified", "")
-        if total is not None:
-            partial.require_space(total)
         partial.start_over(None if coding else version_of(answer, total=total, kind=self._kind))
         self._pace.total = total
         self._copy(body, partial, filled)
@@ -218,7 +217,7 @@ class Transfer:
         filled = 0
         try:
             while filled < HEAD_BYTES and needs_more(bytes(self._buffer[:filled])):
-                count = body.readinto(self._buffer[filled:])
+                count = body.readinto(self._buffer[filled:HEAD_BYTES])
                 if count == 0:
                     break
                 filled += count

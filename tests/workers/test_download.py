@@ -11,6 +11,7 @@ import pytest
 
 from tests.receiver import Receiver, answering, receiving
 from tests.workers._origins import CONTENT, MODIFIED, PAGE, Origin, fetch, head_of, left_over, routing, sending
+from workers._download_models import DownloadPayload
 from workers.download import download
 from workplatform.errors import (
     BadInputError,
@@ -172,9 +173,9 @@ def test_the_checksum_is_compared_and_another_file_is_not_kept(tmp_path: Path) -
 def test_a_web_page_in_the_place_of_a_file_is_refused(
     fields: dict[str, Any], kind: str, said: str, tmp_path: Path
 ) -> None:
-    with receiving(answering("200 OK", PAGE, f"Content-Type: {kind}")) as receiver:
-        with pytest.raises(UnexpectedContentError) as failure:
-            fetch(tmp_path, receiver.url, **fields)
+    page = answering("200 OK", PAGE, f"Content-Type: {kind}")
+    with receiving(page) as receiver, pytest.raises(UnexpectedContentError) as failure:
+        fetch(tmp_path, receiver.url, **fields)
     assert failure.value.message == said
     assert left_over(tmp_path) == []
 
@@ -242,9 +243,10 @@ def test_a_status_decides_whether_a_retry_can_help(
 
 
 def test_a_refusal_tells_the_title_of_its_page(tmp_path: Path) -> None:
-    with receiving(answering("403 Forbidden", PAGE, "Content-Type: text/html")) as receiver:
-        with pytest.raises(SourceRefusedError, match=r"answered 403 Forbidden: 'Just a moment\.\.\.'"):
-            fetch(tmp_path, receiver.url)
+    said = r"answered 403 Forbidden: 'Just a moment\.\.\.'"
+    page = answering("403 Forbidden", PAGE, "Content-Type: text/html")
+    with receiving(page) as receiver, pytest.raises(SourceRefusedError, match=said):
+        fetch(tmp_path, receiver.url)
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
@@ -261,7 +263,10 @@ def test_a_host_that_is_down_or_speaks_no_http_is_unreachable(tmp_path: Path) ->
         fetch(tmp_path, receiver.url)
 
 
-SECRETS = {"headers": {"Authorization": "Bearer k", "X-Key": "k", "User-Agent": "Mine/1"}, "cookies": {"sid": "s3cret"}}
+SECRETS: dict[str, Any] = {
+    "headers": {"Authorization": "Bearer k", "X-Key": "k", "User-Agent": "Mine/1"},
+    "cookies": {"sid": "s3cret"},
+}
 
 
 def test_headers_and_cookies_are_sent_and_a_redirect_on_the_host_keeps_them(tmp_path: Path) -> None:
@@ -373,7 +378,7 @@ def test_an_output_that_cannot_be_is_refused_before_anybody_is_called(tmp_path: 
 def test_stages_and_progress_are_told(tmp_path: Path) -> None:
     with receiving(Origin()) as receiver, inline_job(tmp_path) as run:
         payload = {"url": receiver.url, "outputPath": "x.bin", "sha256": hashlib.sha256(CONTENT).hexdigest()}
-        download(discover(["workers"])["download"].payload_model.model_validate(payload), run.job)
+        download(DownloadPayload.model_validate(payload), run.job)
         stages = run.pulse.stages_ms
         run.look()
     assert set(stages) == {"connecting", "downloading"}
