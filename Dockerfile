@@ -21,11 +21,11 @@ RUN if [ "$BROWSER" = 1 ]; then /opt/workplatform/bin/workplatform browser insta
 
 FROM python:${PYTHON}-slim-bookworm
 ARG BROWSER
-RUN if [ "$BROWSER" = 1 ]; then \
-        apt-get update \
-        && apt-get install --yes --no-install-recommends chromium fonts-liberation \
-        && rm -rf /var/lib/apt/lists/*; \
-    fi
+# git and ssh are for deploys
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git openssh-client \
+    && if [ "$BROWSER" = 1 ]; then apt-get install --yes --no-install-recommends chromium fonts-liberation; fi \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 workplatform \
     && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin workplatform \
     && install --directory --owner=10001 --group=10001 /data /media

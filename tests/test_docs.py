@@ -89,7 +89,10 @@ def test_the_example_of_an_env_file_spells_out_the_defaults(here: Path, registry
 
 def test_every_setting_that_a_document_names_exists() -> None:
     others = {"WORKPLATFORM_URL", "SSL_CERT_FILE"}
-    known = {name.upper() for name in Settings.model_fields} | others | {f"{name}_FILE" for name in SECRETS}
+    of_compose = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    known = (
+        {name.upper() for name in Settings.model_fields} | others | {f"{name}_FILE" for name in SECRETS} | of_compose
+    )
     named = {
         name
         for document in DOCUMENTS
@@ -111,7 +114,7 @@ def test_the_job_types_are_those_of_the_code(registry: Registry) -> None:
 def test_the_routes_are_those_of_the_code(here: Path) -> None:
     app = create_app(build(load({}, env_file=here / "none").settings))
     real = {
-        (method, str(rule.rule).replace("<job_id>", "ID"))
+        (method, str(rule.rule).replace("<job_id>", "ID").replace("<name:name>", "NAME"))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

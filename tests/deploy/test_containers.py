@@ -103,6 +103,15 @@ class Cluster:
         assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["path"])
 
+    def make_repository(self, name: str) -> None:
+        """Put a repository with one commit where jobs may read it, as an operator would."""
+        folder = self._folder / "volumes" / "media" / name
+        folder.mkdir()
+        (folder / "page.html").write_text("hello")
+        author = ["-c", "user.name=An Operator", "-c", "user.email=operator@example.com"]
+        for words in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-q", "-m", "Say hello"]):
+            subprocess.run(["git", "-C", str(folder), *words], check=True, timeout=30)  # noqa: S607
+
     def run(self, job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Run a job to its end; returns its record."""
         answer = self.ask("POST", "/api/jobs", json={"type": job_type, "payload": payload})
@@ -202,6 +211,7 @@ def picture() -> bytes:
 def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Cluster, tmp_path: Path) -> None:
     film_path = cluster.put("in/film.mp4", film(tmp_path))
     picture_path = cluster.put("in/picture.png", picture())
+    cluster.make_repository("site.git")
     origin = f"http://10.99.0.2:{cluster.origin.server_port}"
     payloads: dict[str, dict[str, Any]] = {
         "hls": {"inputPath": film_path, "outputDir": "out/hls", "qualities": ["144p"]},
@@ -209,6 +219,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
         "webp": {"inputPath": picture_path, "outputPath": "out/picture.webp"},
         "download": {"url": f"{origin}/file.bin", "outputPath": "out/file.bin"},
         "http": {"url": f"{origin}/hook", "body": {"hello": "there"}},
+        "deploy": {"projectId": "site", "repoUrl": "site.git", "branch": "main", "directory": "site"},
     }
     assert payloads.keys() == set(discover(["workers"])), "a type is not tried"
     made: dict[str, list[bytes]] = {}
@@ -222,7 +233,8 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
     for job_type in ("thumbnail", "webp"):
         with Picture.open(io.BytesIO(made[job_type][0])) as opened:
             assert opened.format == "WEBP"
-    assert made["http"] == []
+    assert made["http"] == made["deploy"] == []
+    assert cluster.container("worker-deploy-1").run("cat", "/media/site/page.html").stdout == "hello"
 
 
 def test_replicas_of_a_worker_are_nodes_of_their_own(cluster: Cluster) -> None:
