@@ -25,8 +25,12 @@ EVENTS_PATH = "/api/events"
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PREFLIGHT: tuple[Header, ...] = (
-    ("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key"),
+    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+    (
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Digest, Content-MD5, Content-Range, Content-Type, Digest, If-Match, If-Modified-Since, "
+        "If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Range, Repr-Digest, X-API-Key",
+    ),
     ("Access-Control-Max-Age", "600"),
 )
 
@@ -63,7 +67,10 @@ class Guard:
             return ()
         return (
             ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Expose-Headers", "Location, Retry-After"),
+            (
+                "Access-Control-Expose-Headers",
+                "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Range, Retry-After",
+            ),
             ("Vary", "Origin"),
         )
 

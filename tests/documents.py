@@ -25,7 +25,7 @@ _CHANGING = frozenset(
         "n",
         "next",
         "title",
-        "savedBytes",
+        "savedBytes", "modifiedAt", "etag",
         "id",
         "name",
         "node",

@@ -196,7 +196,7 @@ def told_differently(up: Up, story: Story, request: str, answer: str) -> str:
     (_, status, *_), shown_headers, shown_body = parsed(answer)
     real = requests.request(method, f"{up.url}{path}", headers=headers, data=body.encode(), timeout=10)
     story.learn(shown_body, real.text)
-    differs = difference(json.loads(shown_body), real.json())
+    differs = difference(json.loads(story.real(shown_body)), real.json())
     for name, value in {":status": status, **shown_headers}.items():
         got = {**real.headers, ":status": str(real.status_code)}.get(name)
         differs = differs or ("" if got == story.real(value) else f"{name} is {got}")

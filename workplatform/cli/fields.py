@@ -68,8 +68,8 @@ def chosen_output(payload: Mapping[str, Any], model: type[Payload] | None, folde
 
 def source_name(payload: Mapping[str, Any], default: str) -> str:
     """Return the last part of the first path or URL in a payload."""
-    for value in payload.values():
-        if isinstance(value, str) and "/" in value:
+    for field, value in payload.items():
+        if isinstance(value, str) and ("/" in value or field.endswith("Path")):
             name = PurePosixPath(urlsplit(value).path).name
             if name:
                 return name
