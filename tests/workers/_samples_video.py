@@ -32,6 +32,14 @@ def plain(path: Path, *, size: str = "320x180", rate: object = 25, duration: obj
     return path
 
 
+def long(path: Path) -> Path:
+    """Make an ordinary video of two minutes, the same two seconds over and over: only those are encoded."""
+    once = plain(path.with_name(f"once_{path.name}"))
+    ffmpeg("-stream_loop", 59, "-i", once, "-c", "copy", "-movflags", "+faststart", path)
+    once.unlink()
+    return path
+
+
 def silent(path: Path, *filters: str, size: str = "320x180", rate: object = 25, duration: object = 2) -> Path:
     """Make a video without sound, its picture passed through the filters."""
     ffmpeg(*picture(size, rate, duration), "-vf", ",".join(filters) or "null", *_FAST, "-fps_mode", "vfr", path)

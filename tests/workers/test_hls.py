@@ -157,7 +157,7 @@ def test_a_new_encode_takes_away_the_old_ones_files_and_nobody_elses(tmp_path: P
 
 
 def test_progress_rises_over_all_renditions_with_speed_and_time_left(tmp_path: Path) -> None:
-    source = samples.plain(tmp_path / "film.mp4", duration=120)
+    source = samples.long(tmp_path / "film.mp4")
 
     with inline_job(tmp_path, preload=("workers.hls",)) as run:
         make_watched_ladder(source, run, qualities=TWO)
@@ -172,7 +172,7 @@ def test_progress_rises_over_all_renditions_with_speed_and_time_left(tmp_path: P
 
 
 def test_a_cancelled_job_ends_its_ffmpeg_and_leaves_nothing(tmp_path: Path) -> None:
-    source = samples.plain(tmp_path / "film.mp4", duration=120)
+    source = samples.long(tmp_path / "film.mp4")
 
     def cancel_halfway(run: InlineRun) -> None:
         if run.told and run.told[-1][0] > 2:
