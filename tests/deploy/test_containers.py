@@ -250,7 +250,8 @@ def test_every_role_shows_that_it_lives_and_may_write_nothing_but_its_volumes(cl
         probe = "id -u; touch /probe /etc/probe /usr/probe 2>&1 | grep -c Read-only; ls -d /media /srv /tmp/*"
         uid, refused, *seen = container.run("sh", "-c", probe).stdout.split()
         assert (uid, refused) == ("10001", "3")
-        assert seen == (["/media"] if container.image.volumes else []) + ["/tmp/alive"]  # noqa: S108
+        assert ("/media" in seen) == bool(container.image.volumes)
+        assert "/tmp/alive" in seen and not [path for path in seen if "srv" in path or "pytest" in path]  # noqa: S108
 
 
 def test_flower_shows_jobs_by_their_ids_to_those_who_have_the_key(cluster: Cluster) -> None:
