@@ -79,6 +79,13 @@ def test_flask_is_imported_by_the_api_alone() -> None:
     assert all(name.startswith("api/") for name in importers("flask"))
 
 
+def test_the_browsers_driver_alone_imports_pyppeteer_and_nothing_of_the_platform() -> None:
+    driver = "workers/_browser_driver/"
+    assert importers("pyppeteer")
+    assert all(name.startswith(driver) for name in importers("pyppeteer"))
+    assert not [path for path in MODULES if name_of(path).startswith(driver) and roots(path) & set(PACKAGES)]
+
+
 def test_handlers_do_not_see_celery_redis_flask_settings_or_the_store() -> None:
     hidden = {"workplatform.settings", "workplatform.store", "workplatform.celery_app", "workplatform.service"}
     for path in (ROOT / "workers").rglob("*.py"):
