@@ -42,5 +42,19 @@ def test_work_of_a_child_that_ended_between_two_readings_is_not_lost(tmp_path: P
     assert spent_s >= BURN_S * 0.95
 
 
+def test_an_idle_reading_counts_those_that_were_known_as_long_as_they_live(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        monitor = Monitor(tmp_path)
+        alive = monitor.read(is_idle=True)
+        with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert monitor.read(is_idle=True).memory_bytes < alive.memory_bytes + 2_000_000, "nobody looked for it"
+            assert monitor.read().memory_bytes > alive.memory_bytes + 2_000_000
+    assert monitor.read(is_idle=True).memory_bytes < alive.memory_bytes
+
+
 def test_the_disk_is_looked_at_before_its_folder_exists(tmp_path: Path) -> None:
     assert Monitor(tmp_path / "not" / "yet").read().free_scratch_bytes > 0

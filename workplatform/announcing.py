@@ -12,7 +12,7 @@ from typing import Final
 from workplatform import __version__
 from workplatform.settings import Settings
 from workplatform.store.workers import Announcement, WorkerRegister
-from workplatform.vitals import Monitor
+from workplatform.vitals import Monitor, Vitals
 
 _A_LEASE: Final = 4  # announcements in a lease: three may get lost before the worker counts as gone
 
@@ -34,6 +34,7 @@ class Announcer:
         self._queues = tuple(queues)
         self._slots = slots
         self._monitor = Monitor(settings.data_dir)
+        self._was_idle = False
         self._started_at = time.monotonic()
         self._lock = threading.Lock()
         self._is_withdrawn = False
@@ -49,7 +50,8 @@ class Announcer:
             if self._is_withdrawn:
                 return
             age = timedelta(seconds=time.monotonic() - self._started_at)
-            about = self._announcement(is_draining=is_draining)
+            is_idle, self._was_idle = not attempts and self._was_idle, not attempts
+            about = self._announcement(self._monitor.read(is_idle=is_idle), is_draining=is_draining)
             self._register.announce(self._id, about, attempts=attempts, age=age, lifetime=self._settings.lease)
 
     def withdraw(self) -> None:
@@ -58,8 +60,7 @@ class Announcer:
             self._is_withdrawn = True
             self._register.withdraw(self._id, self._queues)
 
-    def _announcement(self, *, is_draining: bool) -> Announcement:
-        vitals = self._monitor.read()
+    def _announcement(self, vitals: Vitals, *, is_draining: bool) -> Announcement:
         return Announcement(
             name=self._name,
             node=self._settings.node_name,

@@ -26,10 +26,17 @@ class Monitor:
         self._scratch = scratch
         self._process = psutil.Process()
         self._read_at = time.monotonic()
+        self._family = self._process.children(recursive=True)
         self._spent_s, _ = self._use()
 
-    def read(self) -> Vitals:
-        """Take a reading; costs a look at every process of the machine, about a millisecond for a hundred."""
+    def read(self, *, is_idle: bool = False) -> Vitals:
+        """Take a reading.
+
+        It costs a look at every process of the machine, some milliseconds for a few hundred; one that `is_idle` has
+        started nothing since the reading before, and the look is spared.
+        """
+        if not is_idle:
+            self._family = self._process.children(recursive=True)
         spent_s, memory_bytes = self._use()
         now = time.monotonic()
         share = (spent_s - self._spent_s) / max(now - self._read_at, 0.001)
@@ -48,8 +55,10 @@ class Monitor:
         Pages that forked children share count once for each of them.
         """
         spent_s, memory_bytes = 0.0, 0
-        for process in (self._process, *self._process.children(recursive=True)):
+        for process in (self._process, *self._family):
             try:
+                if not process.is_running():  # its number may be another's by now
+                    continue
                 with process.oneshot():
                     times = process.cpu_times()
                     memory_bytes += process.memory_info().rss
