@@ -148,7 +148,7 @@ class Uploads:
                 raise RequestError(HTTPStatus.CONFLICT, "another request is sending this file right now", code="busy")
             yield Temporary(path, fd)
         finally:
-            os.close(fd)
+            off_the_hub(os.close, fd)  # the disk takes a while to free what has no name any more
 
 
 def _refusal(error: OSError, name: str) -> Exception:

@@ -88,7 +88,9 @@ def test_what_lies_outside_of_the_roots_is_not_given(
     secret.write_text("secret")
     (folder / "moved").unlink(missing_ok=True)
     (folder / "moved").symlink_to(secret)
-    own = str(platform.settings.run_dir / "x")
+    platform.settings.partial_dir.mkdir(parents=True, exist_ok=True)
+    own = str(platform.settings.partial_dir / "x")
+    Path(own).write_text("half of it")
     job_id = made(platform, client, (str(secret), False), ("moved", False), (own, False), ("/etc", True))
     assert names(client, job_id) == []
     for name in ("secret", "moved", "x", "etc/passwd"):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from workplatform.errors import JobError
+from workplatform.errors import InputNotFoundError, JobError
 from workplatform.sockets import Watch
 from workplatform.storage.s3 import S3, Lane
 from workplatform.storage.uris import S3Place
@@ -30,6 +30,8 @@ def listed(s3: S3, place: S3Place, *, directory: bool, watch: Watch) -> list[Lis
             return list(_below(lane, place))
         try:
             head = lane.call("head_object", place)
+        except InputNotFoundError:
+            return []
         except JobError:
             return [Listed(place, "")]
     return [Listed(place, "", int(head["ContentLength"]), head.get("LastModified"))]
