@@ -7,6 +7,7 @@ iproute2 and util-linux; all it makes goes away with the processes and `Network.
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,7 @@ class Network:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        _remove_remains()
         self._hosts.write_text("127.0.0.1 localhost\n")
         self._add_namespace(self._hub)
         _ip("-n", self._hub, "link", "add", "bridge0", "type", "bridge")
@@ -169,7 +171,7 @@ class Network:
         log_file = self._folder / f"{host}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", namespace, *isolated, *setup, *command],  # noqa: S607
+                ["setpriv", "--pdeathsig=KILL", "ip", "netns", "exec", namespace, *isolated, *setup, *command],  # noqa: S607
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -191,6 +193,15 @@ class Network:
     def _add_namespace(self, name: str) -> None:
         _ip("netns", "add", name)
         self._namespaces.append(name)
+
+
+def _remove_remains() -> None:
+    """Remove the namespaces of tests that were killed; their processes ended with them."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S607
+    for line in listed.stdout.splitlines():
+        match = re.match(r"(wp(\d+)(-\d+)?)\b", line)
+        if match and not psutil.pid_exists(int(match[2])):
+            _ip("netns", "delete", match[1])
 
 
 def _as_user(image: Image) -> list[str]:
