@@ -201,3 +201,23 @@ def write_without_end(path: str) -> None:
                 file.write(bytes(1 << 16))
     except OSError as error:
         raise EncoderError("the picture could not be saved") from error
+
+
+@job_type(
+    "alone",
+    queue="alone",
+    concurrency=4,
+    retry=QUICK_RETRIES,
+    series=lambda payload: payload.path,
+    cancels_running=lambda payload: payload.text == "now",
+)
+def alone(payload: Note, job: JobContext) -> Done:
+    """Take the time, one at a time for each path, leaving word of begin and end."""
+    with job.input(payload.path).open("a") as file:
+        file.write(f"begin {job.id}\n")
+        file.flush()
+        try:
+            job.run(["sleep", str(payload.seconds)])
+        finally:
+            file.write(f"end {job.id}\n")
+    return Done(attempt=job.attempt)

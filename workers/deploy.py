@@ -24,6 +24,8 @@ from workplatform.retry import RetryPolicy
     time_limit=timedelta(hours=4),
     retry=RetryPolicy(max_retries=3, initial_delay=2000),
     preload=("workers._git_reading", "workers._deploy_snapshot"),
+    series=lambda payload: payload.project_id,
+    cancels_running=lambda payload: payload.supersede == "running",
 )
 def deploy(payload: DeployPayload, job: JobContext) -> DeployResult:
     """Deploy a commit of a git repository, with a way back."""

@@ -26,7 +26,9 @@ class JobType:
     """One kind of work: its models, its handler, and how its jobs are run.
 
     `is_local_work` is False for types that only wait for others (the callbacks); those take no slot of
-    MAX_CONCURRENT_JOBS. `preload` names modules that the children of `job.isolated` find already imported.
+    MAX_CONCURRENT_JOBS. `preload` names modules that the children of `job.isolated` find already imported. Of the jobs
+    with the same `series` word one runs at a time, and a newer one supersedes those that wait, or also a running one if
+    its payload says so to `cancels_running`.
     """
 
     name: str
@@ -37,6 +39,8 @@ class JobType:
     retry: RetryPolicy
     is_local_work: bool
     preload: tuple[str, ...]
+    series: Callable[[Any], str] | None
+    cancels_running: Callable[[Any], bool] | None
     payload_model: type[Payload]
     result_model: type[Result]
     handler: Callable[[Any, JobContext], Result]
@@ -57,6 +61,8 @@ def job_type(  # noqa: PLR0913 - one declaration holds everything about a type
     retry: RetryPolicy | None = None,
     is_local_work: bool = True,
     preload: tuple[str, ...] = (),
+    series: Callable[[Any], str] | None = None,
+    cancels_running: Callable[[Any], bool] | None = None,
 ) -> Callable[[Callable[[P, JobContext], R]], Callable[[P, JobContext], R]]:
     """Declare the decorated handler as a job type.
 
@@ -74,6 +80,8 @@ def job_type(  # noqa: PLR0913 - one declaration holds everything about a type
             retry=retry or RetryPolicy(),
             is_local_work=is_local_work,
             preload=preload,
+            series=series,
+            cancels_running=cancels_running,
             payload_model=_model(handler, "payload", Payload),
             result_model=_model(handler, "return", Result),
             handler=handler,

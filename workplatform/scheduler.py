@@ -21,6 +21,7 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerL
 from workplatform.settings import Settings
 from workplatform.store.keys import PRIORITIES
 from workplatform.store.records import Record, Settlement
+from workplatform.superseding import Superseding
 
 _TICK_S: Final = 0.1
 _LOST_EVERY_S: Final = 1.0
@@ -39,6 +40,7 @@ class Scheduler:
         self._store = platform.store
         self._submitter = platform.submitter
         self._callbacks = platform.callbacks
+        self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._retention = platform.settings.retention
         self._no_reaping_before = 0.0
@@ -60,7 +62,8 @@ class Scheduler:
         self._no_reaping_before = time.monotonic() + _MERCY_S
 
     def _promote(self, job_id: str) -> None:
-        if record := self._record(job_id):
+        record = self._record(job_id)
+        if record and not self._superseding.finds(record):
             self._store.promote(job_id, self._submitter.wakeup(record))
 
     def _reap(self, job_id: str) -> None:

@@ -15,6 +15,7 @@ from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import CommittedOutput, LogLine, NewJob, Page, Record
 from workplatform.submission import Submitter
+from workplatform.superseding import Superseding
 from workplatform.wire import job_document
 
 
@@ -39,6 +40,7 @@ class JobService:
         self._store = store
         self._submitter = submitter
         self._callbacks = callbacks
+        self._superseding = Superseding(registry, store, callbacks)
 
     def prepare(self, document: object) -> NewJob:
         """Check one submission, storing nothing; raises InvalidSubmissionError."""
@@ -46,7 +48,10 @@ class JobService:
 
     def create(self, jobs: Sequence[NewJob]) -> int:
         """Store prepared jobs in one atomic step; returns the moment in ms of Unix time."""
-        return self._store.create(jobs)
+        created = self._store.create(jobs)
+        for job in jobs:
+            self._superseding.after(job)
+        return created
 
     def get(self, job_id: str) -> dict[str, Any]:
         """Return a job as a document; raises JobNotFoundError."""

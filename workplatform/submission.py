@@ -59,11 +59,10 @@ class Submitter:
         except InvalidSubmissionError as error:
             raise _invalid([*error.problems, *self._payload_problems(document)]) from error
         job_type = self._type(submission.type)
-        _checked(job_type.payload_model, submission.payload, "/payload")
-        return self.make(job_type, submission)
+        payload = _checked(job_type.payload_model, submission.payload, "/payload")
+        return self._make(job_type, submission, payload)
 
-    def make(self, job_type: JobType, submission: Submission) -> NewJob:
-        """Make the job of a submission whose payload is right."""
+    def _make(self, job_type: JobType, submission: Submission, payload: WireModel) -> NewJob:
         job_id = new_job_id()
         priority = job_type.priority if submission.priority is None else submission.priority
         return NewJob(
@@ -73,6 +72,7 @@ class Submitter:
             priority=priority,
             spec=orjson.dumps(_spec(submission)),
             message=self.build_message(job_id, job_type.name, job_type.queue, priority),
+            series=f"{job_type.name}:{job_type.series(payload)}" if job_type.series else "",
         )
 
     def wakeup(self, record: Record) -> bytes:

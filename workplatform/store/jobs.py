@@ -137,9 +137,11 @@ class JobStore:
             words += settlement.callback
         return bool(self._scripts("settle", *words)[0] == b"ok")
 
-    def cancel(self, job_id: str, *, message: str, callback: NewJob | None) -> tuple[bool, str]:
+    def cancel(
+        self, job_id: str, *, message: str, callback: NewJob | None, spare_running: bool = False
+    ) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
-        answer = self._scripts("cancel", job_id, message, *(callback or ()))
+        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *(callback or ()))
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[0] == b"ok", answer[1].decode()
@@ -150,6 +152,15 @@ class JobStore:
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[1].decode() if answer[0] == b"refused" else None
+
+    def series(self, series: str) -> list[str]:
+        """Return the jobs of a series, oldest first: those that are not final, and the newest one while there are."""
+        ids = self._connector.read(lambda client: client.zrange(self.keys.series(series), 0, -1))
+        return [job_id.decode() for job_id in ids]
+
+    def release(self, job_id: str, fence: int) -> None:
+        """Tell that an attempt has really ended whose job was cancelled or taken away."""
+        self._scripts("release", job_id, fence)
 
     def due(self, most: int) -> tuple[list[str], list[str]]:
         """Return the ids of scheduled jobs that are due and of running jobs whose lease has run out."""
@@ -221,6 +232,8 @@ def _claimed(answer: Any) -> Grant | Refusal:
             return _grant(grant)
         case [b"gone", status]:
             return Refusal(status.decode())
+        case [b"parked"]:
+            return Refusal("series")
         case [b"no_slot"]:
             return Refusal("no_slot")
     raise ValueError(f"claim.lua answered {answer!r}")

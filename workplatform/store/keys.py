@@ -8,9 +8,11 @@
 | types | set | every job type that ever had a job | for ever |
 | QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest right | until popped |
 | queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while queued |
+| series:KEY | zset | jobs of which the newest counts, one at a time, by sequence number | while not final |
+| holder:KEY | string | `ID FENCE` of the attempt that runs for a series | while it runs |
 | suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
 | sequence | string | the last sequence number given to a queued job | for ever |
-| scheduled | zset | jobs that wait for a moment, by that moment (ms) | while scheduled |
+| scheduled | zset | jobs that wait for a moment or for their series, by when to look (ms) | while they wait |
 | leases | zset | running jobs by the end of their lease (ms) | while running |
 | finished | zset | final jobs by the moment they ended (ms) | RETENTION after end |
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
@@ -41,6 +43,10 @@ class Keys:
     def job(self, job_id: str) -> str:
         """Return the record's key."""
         return f"{self.prefix}job:{job_id}"
+
+    def series(self, series: str) -> str:
+        """Return the key of a series of jobs."""
+        return f"{self.prefix}series:{series}"
 
     def logs(self, job_id: str) -> str:
         """Return the key of the job's log."""

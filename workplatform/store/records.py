@@ -27,6 +27,7 @@ class NewJob(NamedTuple):
     message: bytes
     delay_ms: int = 0
     reason: str = ""
+    series: str = ""
 
 
 class CommittedOutput(TypedDict):
@@ -61,6 +62,7 @@ class Record:
     result: Any
     error: Mapping[str, Any] | None
     outputs: Sequence[CommittedOutput]
+    series: str | None = None
 
     @property
     def duration_ms(self) -> int | None:
@@ -104,7 +106,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a claim was not granted: no free slot on the node, or the job's status ("unknown" if there is no job)."""
+    """Why a claim was not granted: no free slot, a held series, or the job's status ("unknown" without one)."""
 
     reason: str
 
@@ -200,6 +202,7 @@ def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
         result=_json(fields.get("result")),
         error=_json(fields.get("error")),
         outputs=_json(fields.get("outputs")) or (),
+        series=_text(fields.get("series")),
     )
 
 

@@ -4,6 +4,8 @@ local P = '@PREFIX@'
 local EVENTS_KEPT = @EVENTS_KEPT@
 local LOG_LINES = @LOG_LINES@
 
+local PARKED_MS = 1000
+
 local FINAL = {completed = true, failed = true, cancelled = true}
 
 local function now_ms()
@@ -13,6 +15,8 @@ end
 
 local function job_key(id) return P .. 'job:' .. id end
 local function index_key(type, status) return P .. 'index:' .. type .. ':' .. status end
+local function series_key(series) return P .. 'series:' .. series end
+local function holder_key(series) return P .. 'holder:' .. series end
 local function queued_key(queue, priority) return P .. 'queued:' .. queue .. ':' .. priority end
 
 -- kombu's name for the list of a queue at a priority; 0 has the bare name.
@@ -52,12 +56,12 @@ local function push(id, queue, priority, message, front)
   redis.call('ZADD', queued_key(queue, priority), number, id)
 end
 
--- Creates jobs from `args`, eight words a job, from position `first` on:
--- id, type, queue, priority, spec (JSON), message, delay in ms (0 = now), reason for the delay.
+-- Creates jobs from `args`, nine words a job, from position `first` on:
+-- id, type, queue, priority, spec (JSON), message, delay in ms (0 = now), reason for the delay, series ('' = none).
 -- One call per list and index, not per job: bulk submission lives on that.
 local function create(args, first)
   local now = now_ms()
-  local count = math.floor((#args - first + 1) / 8)
+  local count = math.floor((#args - first + 1) / 9)
   local number = redis.call('INCRBY', P .. 'sequence', count) - count
   local lists, queued, indexes, types = {}, {}, {}, {}
   local function collect(groups, key, ...)
@@ -65,7 +69,7 @@ local function create(args, first)
     if not group then group = {}; groups[key] = group end
     for _, word in ipairs({...}) do group[#group + 1] = word end
   end
-  for at = first, #args, 8 do
+  for at = first, #args, 9 do
     local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
     local delay = tonumber(args[at + 6])
     local status = delay > 0 and 'scheduled' or 'queued'
@@ -79,6 +83,10 @@ local function create(args, first)
         'status', status, 'createdAt', now, 'sequence', number)
       collect(lists, list_key(queue, priority), args[at + 5])
       collect(queued, queued_key(queue, priority), number, id)
+    end
+    if args[at + 8] ~= '' then
+      redis.call('HSET', job_key(id), 'series', args[at + 8])
+      redis.call('ZADD', series_key(args[at + 8]), number, id)
     end
     collect(indexes, index_key(type, status), 0, id)
     types[type] = true
@@ -133,12 +141,67 @@ local function takes_slot(queue, node, slots, now)
   return true
 end
 
+-- Of the jobs of a series one runs at a time, and only the newest one is worth running: those before it are superseded.
+
+-- Whether a newer job of its series makes this one pointless. Cancelling it takes a callback, so it is left to Python.
+local function is_superseded(series, id)
+  local newest = redis.call('ZREVRANGE', series_key(series), 0, 0)[1]
+  return newest and newest ~= id
+end
+
+-- Whether an attempt of another job holds the series: that job runs, or was cancelled and its worker is still ending it
+-- (then, and only then, the key expires by itself: with the lease that this worker goes on renewing).
+local function is_held(series, id)
+  local holder = redis.call('GET', holder_key(series))
+  if not holder then return false end
+  local other, fence = string.match(holder, '^(%S+) (%S+)$')
+  if other == id then return false end
+  if redis.call('PTTL', holder_key(series)) > 0 then return true end
+  local record = redis.call('HMGET', job_key(other), 'status', 'fence')
+  return record[1] == 'running' and record[2] == fence
+end
+
+local function holds(series, id, fence)
+  return redis.call('GET', holder_key(series)) == id .. ' ' .. fence
+end
+
+-- Ends an attempt's hold of its series, if it has it, and has the newest job looked at if that waits.
+local function release_series(series, id, fence)
+  if not holds(series, id, fence) then return end
+  redis.call('DEL', holder_key(series))
+  local newest = redis.call('ZREVRANGE', series_key(series), 0, 0)[1]
+  if newest and redis.call('HGET', job_key(newest), 'status') == 'waiting' then
+    redis.call('ZADD', P .. 'scheduled', now_ms(), newest)
+    redis.call('HSET', job_key(newest), 'dueAt', now_ms())
+  end
+end
+
+-- Takes a job that has ended out of its series. The newest stays listed as long as older ones are not final: they must
+-- not run after it.
+local function leave_series(series, id)
+  local key = series_key(series)
+  local newest = redis.call('ZREVRANGE', key, 0, 0)[1]
+  if newest ~= id then redis.call('ZREM', key, id) end
+  if redis.call('ZCARD', key) > 1 then return end
+  if newest == id or FINAL[redis.call('HGET', job_key(newest), 'status') or 'failed'] then redis.call('DEL', key) end
+end
+
+-- Has a job wait for its series: the scheduler looks again after `delay` ms.
+local function park(id, type, status, delay)
+  local due = now_ms() + delay
+  redis.call('HSET', job_key(id), 'status', 'waiting', 'reason', 'series', 'dueAt', due)
+  redis.call('ZADD', P .. 'scheduled', due, id)
+  if status == 'waiting' then return end
+  move(id, type, status, 'waiting')
+  emit('job:queued', id, type, 'waiting')
+end
+
 -- Gives a queued job to a claimant {worker, node, slots (0 = takes none), lease in ms, claim}; see claim.lua.
 -- `message` goes back to the front of its list if there is no slot.
 local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
-    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error')
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -146,6 +209,13 @@ local function claim_job(id, claimant, message)
     return {'granted', id, type, priority, record[6], record[7], record[8] or '0', record[9], now - record[10]}
   end
   if status ~= 'queued' then return {'gone', status or 'unknown'} end
+  local series = record[14]
+  local superseded = series and is_superseded(series, id)
+  if superseded or (series and is_held(series, id)) then
+    redis.call('ZREM', queued_key(queue, priority), id)
+    park(id, type, status, superseded and 0 or PARKED_MS)
+    return {'parked'}
+  end
   if slots > 0 then
     if not takes_slot(queue, node, slots, now) then
       redis.call('HSET', key, 'reason', 'slot')
@@ -156,6 +226,7 @@ local function claim_job(id, claimant, message)
   end
 
   local fence, attempts = (record[6] or 0) + 1, (record[7] or 0) + 1
+  if series then redis.call('SET', holder_key(series), id .. ' ' .. fence) end
   redis.call('ZREM', queued_key(queue, priority), id)
   redis.call('ZADD', P .. 'leases', now + lease, id)
   if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end

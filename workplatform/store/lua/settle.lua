@@ -14,7 +14,7 @@ local message, costs, outputs, count = ARGV[11], ARGV[12], ARGV[13], tonumber(AR
 local words = tonumber(ARGV[15 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
-  'retries', 'attempts', 'next', 'outputs')
+  'retries', 'attempts', 'next', 'outputs', 'series')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
@@ -31,6 +31,7 @@ end
 if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return {'lost'} end
 
 unclaim(id, record[6])
+if record[13] then release_series(record[13], id, fence) end
 append_logs(id, {unpack(ARGV, 15, 14 + count)})
 move(id, type, 'running', next_status)
 
@@ -58,6 +59,7 @@ if result ~= '' then set('result', result) end
 if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
+  if record[13] then leave_series(record[13], id) end
   set('finishedAt', now)
   redis.call('ZADD', P .. 'finished', now, id)
 elseif next_status == 'scheduled' then
