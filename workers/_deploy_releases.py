@@ -70,17 +70,18 @@ class Releases:
         return self._result(name, commit, before, rolled_back=False)
 
     def roll_back(self) -> DeployResult:
-        """Switch to the release that was current before; the one that is left counts as the oldest from then on."""
+        """Switch to the release that was current before; the one that is left is never gone back to."""
         self.job.stage("switching")
         current, listed = self._current(), self._listed()
         names = [entry["release"] for entry in listed]
-        if current is None or current not in names or names.index(current) == 0:
+        at = names.index(current) if current in names else 0
+        good = [entry for entry in listed[:at] if not entry.get("wasLeft")]
+        if current is None or not good:
             raise BadInputError("there is no earlier release to go back to")
-        at = names.index(current)
-        earlier = listed[at - 1]
+        earlier = good[-1]
         self.job.confirm()
         self._switch(earlier["release"])
-        self._list([listed[at], *listed[:at], *listed[at + 1 :]])
+        self._list([{**listed[at], "wasLeft": True}, *listed[:at], *listed[at + 1 :]])
         self.job.log(f"switched from {current} back to {earlier['release']}")
         return self._result(earlier["release"], earlier["commit"], current, rolled_back=True, was=listed[at]["commit"])
 

@@ -57,7 +57,7 @@ _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed", UnexpectedContentError),
     (r"couldn't find remote ref|not our ref|no such ref|Couldn't find", SourceRefusedError),
     (r"Authentication failed|could not read (User|Pass)|Permission denied|Host key verification", SourceRefusedError),
-    (r"error: 4\d\d|not found|does not appear to be a git repository|not allowed|redirect", SourceRefusedError),
+    (r"error: [34]\d\d|not found|does not appear to be a git repository|not allowed|redirect", SourceRefusedError),
     (r"error: 5\d\d", SourceFailedError),
     (
         r"resolve host|Connection refused|timed out|reset|early EOF|hung up|unable to access|proxy",

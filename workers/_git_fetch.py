@@ -19,7 +19,13 @@ from workers._git import (
 )
 from workers._git_names import Remote, remote_of
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, CommandFailedError, SourceRefusedError, SourceUnreachableError
+from workplatform.errors import (
+    BadInputError,
+    CommandFailedError,
+    SourceFailedError,
+    SourceRefusedError,
+    SourceUnreachableError,
+)
 
 WANTED: Final = "refs/deploy/wanted"
 _FULL_NAME: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -49,9 +55,11 @@ def fetch(job: JobContext, git: Git, repository: Path, payload: DeployPayload) -
             proxy = stack.enter_context(GuardedProxy(job.connect))
             try:
                 _fetch(job, _for_http(job, inside, remote, payload, proxy), remote.address, payload)
-            except (SourceUnreachableError, SourceRefusedError):
+            except (SourceUnreachableError, SourceRefusedError, SourceFailedError):
                 for refusal in proxy.refusals.values():
                     raise refusal from None
+                for host, reason in proxy.failures.items():
+                    raise SourceUnreachableError(f"{host} cannot be reached: {reason}") from None
                 raise
     return _resolved(inside, payload)
 
