@@ -13,6 +13,7 @@ from workplatform.context import JobContext
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType, preloads
+from workplatform.secretfiles import no_secret
 from workplatform.storage.files import AttemptFiles, Remotes
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
@@ -42,7 +43,7 @@ class InlineRun:
 
 
 @contextmanager
-def inline_job(
+def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choose
     root: Path,
     *,
     preload: tuple[str, ...] = (),
@@ -52,6 +53,7 @@ def inline_job(
     account: Account | None = None,
     attempt: int = 1,
     is_tried_again: bool = False,
+    secrets: Callable[[str], str] = no_secret,
 ) -> Iterator[InlineRun]:
     """Give a context whose files live under `root`; on success outputs are committed, else discarded.
 
@@ -76,6 +78,7 @@ def inline_job(
         children=pool,
         outbound=outbound,
         confirm=pulse.check,
+        secrets=secrets,
     )
     run = InlineRun(job, pulse, files)
     has_ended = not is_tried_again

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
-from workers.deploy import deploy
 from workplatform.children import ChildPool
 from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError, JobError, SourceRefusedError
-from workplatform.testing import InlineRun, inline_job
 
 
 @pytest.fixture(scope="module")
@@ -27,41 +25,6 @@ def repository(tmp_path: Path) -> Repository:
     repository = Repository(tmp_path / "repo")
     repository.commit("Begin", page__html="one", __gitignore="dist\n")
     return repository
-
-
-class Project:
-    """A project that deploys from the repository `repo` into the folder `site`."""
-
-    def __init__(self, root: Path, children: ChildPool) -> None:
-        self.root = root
-        self.site = root / "site"
-        self.lines: list[str] = []
-        self._children = children
-
-    def deploy(self, **more: Any) -> dict[str, Any]:
-        """Deploy; returns the result as the wire has it."""
-        payload: dict[str, Any] = {"projectId": "p", "directory": "site"}
-        if not more.get("rollback"):
-            payload["repoUrl"] = "repo"
-            if not {"branch", "commit", "tag"} & more.keys():
-                payload["branch"] = "main"
-        with inline_job(self.root, children=self._children) as run:
-            return self._run(run, {**payload, **more})
-
-    def _run(self, run: InlineRun, payload: dict[str, Any]) -> dict[str, Any]:
-        declared = deploy.__job_type__  # type: ignore[attr-defined]
-        try:
-            result = declared.handler(declared.payload_model.model_validate(payload), run.job)
-        finally:
-            run.look()
-            self.lines = run.lines
-        document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
-        return document
-
-    def read(self, name: str) -> str | None:
-        """Return the text of a file of the site, None if there is none."""
-        path = self.site / name
-        return path.read_text() if path.is_file() else None
 
 
 @pytest.fixture

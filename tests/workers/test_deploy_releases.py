@@ -1,0 +1,115 @@
+"""Deploys into fresh folders: nothing is switched before it is well, and the way back is one step."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers._deploys import Project
+from tests.workers._repositories import Repository
+from workers.deploy import deploy
+from workplatform.children import ChildPool
+from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
+from workplatform.registry import preloads
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[ChildPool]:
+    """Warm children for all tests of the module."""
+    pool = ChildPool(preload=preloads(deploy.__job_type__))  # type: ignore[attr-defined]
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A repository with one commit."""
+    repository = Repository(tmp_path / "repo")
+    repository.commit("Begin", page="one")
+    return repository
+
+
+@pytest.fixture
+def project(repository: Repository, children: ChildPool) -> Project:
+    """A project whose repository is there."""
+    return Project(repository.folder.parent, children)
+
+
+def current(project: Project) -> str:
+    return (project.site / "current").readlink().name
+
+
+def releases(project: Project) -> list[str]:
+    return sorted(path.name for path in (project.site / "releases").iterdir())
+
+
+def test_a_release_is_built_in_a_fresh_folder_and_becomes_the_current_one(
+    project: Project, repository: Repository
+) -> None:
+    first = project.deploy(strategy="releases", buildCommand="cp page built; echo $RELEASE > name")
+    assert first["release"] == current(project)
+    assert project.read("current/built") == "one"
+    assert project.read("current/name") == f"{current(project)}\n"
+    second = repository.commit("Go on", page="two")
+    result = project.deploy(strategy="releases")
+    assert (result["commit"], result["previousCommit"]) == (second, first["commit"])
+    assert (result["changedFiles"], result["release"], result["rolledBack"]) == (["page"], current(project), False)
+    assert (project.read("current/page"), project.read("current/built")) == ("two", None)
+    assert project.stages == ["fetching", "checking out", "switching"]
+
+
+def test_a_release_that_cannot_be_built_or_is_not_well_never_shows(project: Project, repository: Repository) -> None:
+    first = project.deploy(strategy="releases")["release"]
+    repository.commit("Break it", page="two")
+    check = {"url": "http://127.0.0.1:9/{release}", "patience": 0.2, "interval": 0.1}
+    with pytest.raises(BuildFailedError, match=f"{first} is still the current release"):
+        project.deploy(strategy="releases", buildCommand="exit 1")
+    with pytest.raises(HealthCheckError, match=f"{first} is still the current release"):
+        project.deploy(strategy="releases", buildCommand="true", healthCheck=check)
+    assert project.stages == ["fetching", "checking out", "building", "checking"]
+    assert (releases(project), project.read("current/page")) == ([first], "one")
+
+
+def test_old_releases_go_and_the_current_one_stays(project: Project, repository: Repository) -> None:
+    made = []
+    for number in range(4):
+        repository.commit(f"Change {number}", page=str(number))
+        made.append(project.deploy(strategy="releases", keepReleases=2)["release"])
+    assert releases(project) == sorted(made[-2:])
+    assert current(project) == made[-1]
+
+
+def test_a_rollback_goes_back_step_by_step_and_forward_again_by_a_deploy(
+    project: Project, repository: Repository
+) -> None:
+    first = project.deploy(strategy="releases")
+    repository.commit("Go on", page="two")
+    second = project.deploy(strategy="releases")
+    back = project.deploy(rollback=True, strategy="releases")
+    assert (back["release"], back["commit"], back["rolledBack"]) == (first["release"], first["commit"], True)
+    assert (back["previousCommit"], back["branch"], back["subject"]) == (second["commit"], "main", "Begin")
+    assert project.read("current/page") == "one"
+    with pytest.raises(BadInputError, match="no earlier release"):
+        project.deploy(rollback=True, strategy="releases")
+    repository.commit("Mend it", page="three")
+    project.deploy(strategy="releases")
+    assert project.deploy(rollback=True, strategy="releases")["release"] == first["release"], "not the broken one"
+
+
+def test_folders_that_are_not_ours_are_left_alone(project: Project) -> None:
+    (project.site / "current").mkdir(parents=True)
+    with pytest.raises(BadInputError, match="current is no link"):
+        project.deploy(strategy="releases")
+    with pytest.raises(BadInputError, match="no earlier release"):
+        project.deploy(rollback=True, strategy="releases")
+
+
+def test_nothing_is_written_through_a_link_of_the_repository(project: Project, repository: Repository) -> None:
+    (project.root / "outside").mkdir()
+    (repository.folder / "link").symlink_to("../../../outside")
+    repository.commit("Add a link")
+    project.deploy(strategy="releases")
+    repository.git("rm", "--quiet", "link")
+    repository.commit("Make it a folder", **{"link/file": "x"})
+    project.deploy(strategy="releases")
+    assert list((project.root / "outside").iterdir()) == []
