@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 _PART: Final = ".part"
+_KEPT: Final = ".kept-"
 _FOLDER: Final = "folder"
 _log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class Journal:
 
     @property
     def _kept_prefix(self) -> str:
-        return f".{self.scratch}.kept-"
+        return f".{self.scratch}{_KEPT}"
 
     def note(self, path: Path) -> None:
         """Record a path that is about to be made."""
@@ -113,6 +114,11 @@ class Journals:
             job_id, _, fence = file.name.rpartition(".")
             if fence.isdigit():
                 yield Journal(file, job_id, int(fence))
+
+
+def is_resumable(path: Path) -> bool:
+    """Whether a temporary is one that a later attempt may go on with."""
+    return _KEPT in path.name
 
 
 def note_beside(path: Path) -> Path:

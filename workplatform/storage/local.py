@@ -192,9 +192,10 @@ class LocalFiles:
 
     def _temporary(self, target: Path, *, resume: bool) -> Path:
         """Return where to write; of two resumable outputs for one target, the second is an ordinary one."""
-        kept = target.with_name(self.journal.kept(target))
-        if resume and not any(output.path == kept for output in (*self._outputs, *self._staged)):
-            return kept
+        if resume:
+            kept = target.with_name(self.journal.kept(target))
+            if not any(output.path == kept for output in (*self._outputs, *self._staged)):
+                return kept
         return target.with_name(self.journal.temporary(next(self._planned)))
 
     def _note(self, path: Path) -> None:

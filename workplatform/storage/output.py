@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workplatform.errors import BadInputError, EncoderError
-from workplatform.storage.journal import Journal, note_beside, remove
+from workplatform.storage.journal import Journal, is_resumable, note_beside, remove
 from workplatform.storage.resuming import Hold, begin, take_over
 
 
@@ -36,7 +36,7 @@ class LocalOutput:
         """Make the temporary: empty, with time zero until it is written, or with what an earlier attempt left."""
         if self.is_directory:
             self.path.mkdir()
-        elif self.path.name == journal.kept(self.target):
+        elif is_resumable(self.path):
             self.hold = take_over(journal, self.target, watch) or begin(self.path)
         else:
             self.path.touch(exist_ok=False)
@@ -70,19 +70,23 @@ class LocalOutput:
         else:
             self._merge()
         self.let_go()
-        remove(self.note)
+        self._remove_note()
 
     def drop(self) -> None:
         """Remove what was written."""
         self.let_go()
         remove(self.path)
-        remove(self.note)
+        self._remove_note()
 
     def let_go(self) -> None:
         """Let a later attempt go on with the file: this one writes no more."""
         if self.hold is not None:
             self.hold.release()
             self.hold = None
+
+    def _remove_note(self) -> None:
+        if is_resumable(self.path):
+            remove(self.note)
 
     def _merge(self) -> None:
         if self.last:
