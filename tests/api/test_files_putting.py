@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import random
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.api.running import Running, running_both
 from tests.waiting import eventually
 
 LIMIT = 3_000_000
-SOME = os.urandom(1_000_000)
+SOME = random.Random(1).randbytes(1_000_000)  # the same in each process: tests are named by its digests
 
 
 @pytest.fixture(scope="module")
