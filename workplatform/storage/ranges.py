@@ -16,8 +16,9 @@ from workplatform.storage.uris import shown
 # A jump costs a request of this size, so does the first look at a file. It is about what a fast line carries in the
 # time of a round trip; an index or a group of pictures often fits in.
 FIRST_BYTES: Final = 128 << 10
-_LARGEST: Final = 4 << 20
-# Sequential reading is followed by a window of half of what the run has brought, so at most a third is for nothing.
+_LARGEST: Final = 1 << 20
+# Sequential reading is followed by a window of half of what the run has brought, so at most a third, and 1 MB, is
+# for nothing.
 _RUN_SHARE: Final = 2
 _KEPT_BYTES: Final = 32 << 20
 _TRIES: Final = 4

@@ -26,7 +26,11 @@ T = TypeVar("T")
 
 TRIES: Final = 6
 _FIRST_PAUSE_S: Final = 0.1
-_TIMEOUTS_S: Final = (5.0, 20.0)
+_CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 30.0
+# A store may put large objects together before it answers; to ask once more meanwhile confuses some.
+_LONG_ANSWER_S: Final = 600.0
+_LONG_OPERATIONS: Final = frozenset({"complete_multipart_upload", "copy_object"})
 # A request, its body included: a part of 8 MiB at 30 KB/s takes as long as this.
 _LONGEST_REQUEST_S: Final = 300.0
 PRESIGNED_FOR: Final = timedelta(hours=12)
@@ -138,10 +142,10 @@ class S3:
         return client
 
     @contextmanager
-    def sending(self, session: requests.Session) -> Iterator[Any]:
-        """Give the client, whose requests from this thread go through the session meanwhile."""
+    def sending(self, session: requests.Session, *, patience_s: float) -> Iterator[Any]:
+        """Give the client; requests from this thread go through the session, and wait so long for each answer."""
         client = self.client
-        with self._wire.through(session):
+        with self._wire.through(session, patience_s):
             yield client
 
 
@@ -168,22 +172,11 @@ class Lane:
 
     def ask(self, operation: str, place: S3Place, **parameters: Any) -> dict[str, Any]:
         """Ask once; raises boto3's and requests' own errors. For use within `repeated`."""
-        self._watch()
-        self._deadline = time.monotonic() + _LONGEST_REQUEST_S
-        with self.s3.sending(self._session) as client:
-            answer: dict[str, Any] = getattr(client, operation)(Bucket=place.bucket, Key=place.key, **parameters)
-            return answer
+        return self._ask(operation, Bucket=place.bucket, Key=place.key, **parameters)
 
     def ask_bucket(self, operation: str, place: S3Place, **parameters: Any) -> dict[str, Any]:
         """Ask for an operation on the place's bucket, and return boto3's answer."""
-
-        def step() -> dict[str, Any]:
-            self._deadline = time.monotonic() + _LONGEST_REQUEST_S
-            with self.s3.sending(self._session) as client:
-                answer: dict[str, Any] = getattr(client, operation)(Bucket=place.bucket, **parameters)
-                return answer
-
-        return self.repeated(place, step)
+        return self.repeated(place, lambda: self._ask(operation, Bucket=place.bucket, **parameters))
 
     def repeated(self, place: S3Place, step: Callable[[], T]) -> T:
         """Take a step until it succeeds, fails for good, or has failed too often."""
@@ -200,6 +193,14 @@ class Lane:
                     raise verdict.error from error
             self._pause(_FIRST_PAUSE_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         raise StorageError(f"{place.uri}: the store did not answer")
+
+    def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        self._watch()
+        patience_s = _LONG_ANSWER_S if operation in _LONG_OPERATIONS else _ANSWER_S
+        self._deadline = time.monotonic() + max(_LONGEST_REQUEST_S, patience_s)
+        with self.s3.sending(self._session, patience_s=patience_s) as client:
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
+            return answer
 
     def _pause(self, length_s: float) -> None:
         until = time.monotonic() + length_s
@@ -220,9 +221,9 @@ class _Wire:
         self._here = threading.local()
 
     @contextmanager
-    def through(self, session: requests.Session) -> Iterator[None]:
+    def through(self, session: requests.Session, patience_s: float) -> Iterator[None]:
         """Send what this thread asks for through a session."""
-        self._here.session = session
+        self._here.session, self._here.timeouts_s = session, (_CONNECT_S, patience_s)
         try:
             yield
         finally:
@@ -235,7 +236,7 @@ class _Wire:
         prepared.headers = requests.structures.CaseInsensitiveDict(
             {name: _text(value) for name, value in request.headers.items()}
         )
-        response = self._here.session.send(prepared, stream=True, allow_redirects=False, timeout=_TIMEOUTS_S)
+        response = self._here.session.send(prepared, stream=True, allow_redirects=False, timeout=self._here.timeouts_s)
         answer = importlib.import_module("botocore.awsrequest").AWSResponse(
             request.url, response.status_code, response.headers, response.raw
         )

@@ -78,12 +78,16 @@ class Upload:
 
     def _complete_parts(self, lane: Lane) -> None:
         parts = [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(self._etags, 1)]
-        try:
-            lane.call("complete_multipart_upload", self._place, UploadId=self._id, MultipartUpload={"Parts": parts})
-        except StorageError:
-            # An answer that got lost: repeated, the request finds no upload any more, but the object is ours.
-            if not self._is_there(lane):
-                raise
+        tries = 0
+
+        def step() -> None:
+            nonlocal tries
+            tries += 1
+            # An answer may have got lost: asked again, the store finds no upload any more, but the object is ours.
+            if tries == 1 or not self._is_there(lane):
+                lane.ask("complete_multipart_upload", self._place, UploadId=self._id, MultipartUpload={"Parts": parts})
+
+        lane.repeated(self._place, step)
         self._id = ""
 
     def _is_there(self, lane: Lane) -> bool:
