@@ -56,6 +56,8 @@ def remote_of(url: str) -> Remote:
     if short := _SCP.fullmatch(url):
         return Remote("ssh", url, short["host"].lower(), 22)
     if "://" not in url:
+        if ":" in url.split("/", 1)[0]:
+            raise ValueError("the repository's URL is not understood; ssh needs a user, as in git@host:path")
         return Remote("file", url, "", 0)
     return _from_url(url)
 

@@ -1,7 +1,7 @@
 """The inside of a child process: serves calls and programs for one slot of a worker until it is closed or killed.
 
 A child leads a session and process group of its own, so killing the group ends it with everything it started. It dies
-with the fork server that made it, which dies with its worker (Linux: parent-death signal).
+when its worker has: at once while it runs a program, else when it next answers.
 """
 
 import ctypes
@@ -12,9 +12,10 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_caused_by_lack_of_space
 
@@ -24,6 +25,7 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else
 _TAIL: Final = 40
 _CHUNK: Final = 65536
 _LOOK_S: Final = 0.2
+_GRACE_S: Final = 0.5
 _LONGEST_LINE: Final = 8192
 
 
@@ -157,11 +159,20 @@ def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]
     except OSError as error:
         raise CommandFailedError(f"cannot start {command.words[0]}: {error.strerror}") from error
     tail: list[str] = []
-    for line in _lines(process):
+    for line in _lines(process, connection):
         if line.stream == "stderr":
             tail = [*tail[1 - _TAIL :], line.text]
         connection.send(line)
     return process.wait(), tuple(tail)
+
+
+def _end_all(process: "subprocess.Popen[bytes]") -> NoReturn:
+    """End this process and its group, as the worker would have done; the fork server lives as long as its children."""
+    os.killpg(0, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_S)
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _prepare_program() -> None:
@@ -170,18 +181,21 @@ def _prepare_program() -> None:
     die_with_parent()
 
 
-def _lines(process: "subprocess.Popen[bytes]") -> Iterator[Line]:
+def _lines(process: "subprocess.Popen[bytes]", worker: Connection) -> Iterator[Line]:
     """Yield the lines of both streams as they come; carriage returns end lines too, as in progress displays."""
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - opened as pipes above
     rest: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, "stdout")
         selector.register(process.stderr, selectors.EVENT_READ, "stderr")
-        while selector.get_map():
+        selector.register(worker, selectors.EVENT_READ, "worker")
+        while len(selector.get_map()) > 1:
             ready = selector.select(_LOOK_S)
             if not ready and process.poll() is not None:
                 return  # something it left behind holds the pipes; the group is killed after us
             for key, _ in ready:
+                if key.data == "worker":  # it asks nothing while a program runs: it is gone
+                    _end_all(process)
                 data = os.read(key.fd, _CHUNK)
                 if not data:
                     selector.unregister(key.fileobj)

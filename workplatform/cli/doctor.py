@@ -22,6 +22,7 @@ from workplatform.errors import AlreadyRunningError, BrowserMissingError, StoreU
 from workplatform.settings import Settings, load
 
 _ENCODERS = ("libx264", "aac", "libwebp")
+_OLDEST_GIT = (2, 31)  # the first that takes its configuration from variables
 _SCARCE_BYTES = 5_000_000_000
 _TOO_LITTLE_BYTES = 500_000_000
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -60,6 +61,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _roots,
         _disk,
         _browser,
+        _git,
         _port,
     )
     for check in checks:
@@ -173,6 +175,24 @@ def _browser(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "pyppeteer", f"for {python}")
     except (OSError, subprocess.SubprocessError):
         yield Finding("warn", "pyppeteer", f"not for {python}; {only}", f"run `{browsing.INSTALL}`")
+
+
+def _git(_settings: Settings) -> Iterator[Finding]:
+    program = shutil.which("git")
+    mend = "install git 2.31 or newer (apt install git)"
+    if program is None:
+        yield Finding("warn", "git", "not on the path; only deploys miss it", mend)
+        return
+    try:
+        version = _output([program, "--version"]).strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Finding("warn", "git", f"{program} cannot run: {error}; only deploys miss it", mend)
+        return
+    number = re.search(r"(\d+)\.(\d+)", version)
+    if number is None or (int(number[1]), int(number[2])) < _OLDEST_GIT:
+        yield Finding("warn", "git", f"{version} is too old for deploys", mend)
+    else:
+        yield Finding("ok", "git", f"{version} at {program}")
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
