@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from workplatform.errors import BadInputError
+
 _LOOK_S: Final = 0.1
 
 
@@ -52,8 +54,11 @@ class Place:
 
     def prepare(self) -> None:
         """Make our folder, for us alone: it has private code in it."""
-        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.home.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise BadInputError(f"{self.state} cannot be made: {(error.strerror or str(error)).lower()}") from error
 
     @contextmanager
     def locked(self, watch: Callable[[], None], *, on_wait: Callable[[], None]) -> Iterator[None]:
