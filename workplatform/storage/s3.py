@@ -178,6 +178,10 @@ class Lane:
         """Ask for an operation on the place's bucket, and return boto3's answer."""
         return self.repeated(place, lambda: self._ask(operation, Bucket=place.bucket, **parameters))
 
+    def renew(self) -> None:
+        """Let the request go on for longer: it brings something."""
+        self._deadline = time.monotonic() + _LONGEST_REQUEST_S
+
     def repeated(self, place: S3Place, step: Callable[[], T]) -> T:
         """Take a step until it succeeds, fails for good, or has failed too often."""
         for number in range(self._tries):

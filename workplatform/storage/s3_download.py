@@ -11,12 +11,15 @@ from typing import Any, Final
 
 from workplatform.errors import InputNotFoundError
 from workplatform.sockets import Watch
-from workplatform.storage.lanes import Lanes
+from workplatform.storage.lanes import LANES, Lanes
 from workplatform.storage.local import write_error
 from workplatform.storage.s3 import S3, Lane
 from workplatform.storage.uris import S3Place
 
 PART_BYTES: Final = 8 << 20
+# What is fetched is written block by block, so a large object can be asked for in larger parts: some stores take long
+# to find the start of each.
+_LARGE_PART_BYTES: Final = 64 << 20
 _READ_BYTES: Final = 256 << 10
 
 # Told of the bytes there are and of all; called from several threads, one at a time.
@@ -52,7 +55,7 @@ def download(s3: S3, place: S3Place, found: Found, target: Path, *, watch: Watch
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         job = _Download(place, found, fd, tell)
-        starts = range(0, found.size, PART_BYTES)
+        starts = range(0, found.size, job.part_bytes)
         if len(starts) <= 1:
             with s3.lane(watch) as lane:
                 for start in starts:
@@ -76,10 +79,11 @@ class _Download:
         self._tell = tell
         self._lock = Lock()
         self._done = 0
+        self.part_bytes = PART_BYTES if found.size < LANES * _LARGE_PART_BYTES else _LARGE_PART_BYTES
 
     def fetch(self, lane: Lane, start: int) -> None:
         """Fetch a part; what arrived before a break is kept."""
-        place, end = start, min(start + PART_BYTES, self._found.size)
+        place, end = start, min(start + self.part_bytes, self._found.size)
 
         def step() -> None:
             nonlocal place
@@ -88,6 +92,7 @@ class _Download:
             for block in _blocks(answer["Body"], end - place):
                 self._write(block, place)
                 place += len(block)
+                lane.renew()
 
         lane.repeated(self._place, step)
 
