@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -48,6 +51,20 @@ def crash() -> None:
 
 def unpicklable() -> object:
     return lambda: None
+
+
+def count_for_hours(pid_file: str) -> None:
+    """Tell who does it, then be busy in native code, which no Python signal handler can interrupt."""
+    Path(pid_file).write_text(str(os.getpid()))
+    sum(range(10**13))
+
+
+_WORKER = """
+import sys
+from tests.test_children import count_for_hours, never
+from workplatform.children import ChildPool
+ChildPool(preload=()).call(count_for_hours, never, sys.argv[1])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +115,16 @@ def test_a_hanging_call_ends_when_it_is_told_to(pool: ChildPool) -> None:
     with pytest.raises(Cancelled):
         pool.call(time.sleep, AtOnce(1), 600)
     eventually(lambda: not psutil.pid_exists(child))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of the pipe's end on Linux")
+def test_a_call_does_not_outlive_a_worker_that_is_killed(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(told)], cwd=Path(__file__).parents[1])
+    pid = int(eventually(lambda: told.exists() and told.read_text()))
+    worker.kill()
+    worker.wait()
+    eventually(lambda: not psutil.pid_exists(pid))
 
 
 def test_a_program_gets_a_clean_environment_and_its_lines_come_back(

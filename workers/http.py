@@ -121,19 +121,21 @@ def _deliver(payload: HttpPayload, job: JobContext) -> HttpResult:
 
 
 def _answer(payload: HttpPayload, session: requests.Session) -> requests.Response:
+    """Send the request. The session's own `send` would read the whole body of a redirect, however long it is."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
     if payload.body is not None:
         headers["Content-Type"] = "application/json"
     try:
-        return session.request(
-            payload.method,
-            payload.url,
-            data=None if payload.body is None else orjson.dumps(payload.body),
-            headers=requests.structures.CaseInsensitiveDict(headers | payload.headers),
-            allow_redirects=False,
-            stream=True,
-            timeout=(_CONNECT_S, _WITHIN.total_seconds()),
+        request = session.prepare_request(
+            requests.Request(
+                payload.method,
+                payload.url,
+                data=None if payload.body is None else orjson.dumps(payload.body),
+                headers=requests.structures.CaseInsensitiveDict(headers | payload.headers),
+            )
         )
+        timeouts_s = (_CONNECT_S, _WITHIN.total_seconds())
+        return session.get_adapter(request.url or "").send(request, stream=True, timeout=timeouts_s)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise BadInputError(f"the URL cannot be called: {error}") from error
     except requests.RequestException as error:

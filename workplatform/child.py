@@ -5,6 +5,7 @@ when its worker has: at once while it runs a program, else when it next answers.
 """
 
 import ctypes
+import fcntl
 import os
 import selectors
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal, NoReturn
@@ -140,9 +141,27 @@ def _settle_in() -> None:
 
 
 def _perform(request: Call | Command, connection: Connection) -> Any:
-    if isinstance(request, Call):
+    if isinstance(request, Command):
+        return _run(request, connection)
+    with _not_outliving(connection):
         return request.function(*request.args, **request.kwargs)
-    return _run(request, connection)
+
+
+@contextmanager
+def _not_outliving(worker: Connection) -> Iterator[None]:
+    """Have the kernel end this process, whatever it is doing, when the worker's end of the pipe closes.
+
+    The pipe tells of that by SIGIO, which nobody handles; a worker that is there sends nothing meanwhile.
+    """
+    flags = fcntl.fcntl(worker, fcntl.F_GETFL)
+    fcntl.fcntl(worker, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(worker, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        if worker.poll(0):
+            os._exit(1)  # it went before the pipe could tell
+        yield
+    finally:
+        fcntl.fcntl(worker, fcntl.F_SETFL, flags)
 
 
 def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]]:
