@@ -35,6 +35,7 @@ Answer = TypeVar("Answer")
 _SETUP = """
 root=$1; hostname "$2"; hosts=$3; shift 3
 mount -t tmpfs -o mode=755,size=1m tmpfs "$root"
+mkdir "$root/proc" "$root/tmp" && mount -t proc proc "$root/proc" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 place() {
   mkdir -p "$root$(dirname "$2")"
   if [ -d "$1" ]; then mkdir -p "$root$2"; else : > "$root$2"; fi
@@ -49,7 +50,6 @@ while [ "$1" != -- ]; do
 done
 shift
 mount --bind "$hosts" "$root/etc/hosts"
-mkdir "$root/proc" "$root/tmp" && mount -t proc proc "$root/proc" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -o remount,ro "$root"
 exec chroot "$root" "$@"
 """
