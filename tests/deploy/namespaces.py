@@ -206,7 +206,8 @@ def _remove_remains() -> None:
 
 def _as_user(image: Image) -> list[str]:
     uid, _, gid = image.user.partition(":")
-    privileges = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+    # Changing the user has cleared what `unshare --kill-child` had set.
+    privileges = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--pdeathsig=KILL"]
     environment = [f"{name}={value}" for name, value in image.environment.items()]
     return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", *privileges, "env", "-i", *environment]
 
