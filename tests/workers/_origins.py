@@ -90,7 +90,9 @@ def routing(routes: dict[str, Behaviour]) -> Behaviour:
 
     def behave(receiver: Receiver, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
-            path = stream.peek().split(b" ", 2)[1].decode()
+            if not (begun := stream.peek()):
+                return  # the client went away before it asked
+            path = begun.split(b" ", 2)[1].decode()
             route = routes.get(path.partition("?")[0], sending(head_of("404 Not Found", {"Content-Length": "0"})))
             route(receiver, _Peeked(connection, stream))  # type: ignore[arg-type]
 
