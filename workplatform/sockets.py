@@ -24,6 +24,14 @@ Candidate = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 SLICE_S: Final = 0.2
 
 
+def pause(length_s: float, watch: Watch) -> None:
+    """Wait, unless `watch` raises the reason to stop."""
+    until = time.monotonic() + length_s
+    while (left_s := until - time.monotonic()) > 0:
+        watch()
+        time.sleep(min(left_s, SLICE_S))
+
+
 def no_watch() -> None:
     """Let the wait go on."""
 

@@ -15,7 +15,7 @@ import urllib3.exceptions
 
 from workplatform.errors import JobError, NoSpaceError, SourceUnreachableError, TooLargeError, TooSlowError
 from workplatform.outbound import Outbound, failure_reason
-from workplatform.sockets import SLICE_S, Watch
+from workplatform.sockets import Watch, pause
 from workplatform.storage.answers import byte_range, length_of, refusal, validator_of
 from workplatform.storage.local import write_error
 from workplatform.storage.uris import shown
@@ -52,10 +52,7 @@ class Patience:
 
     def pause(self, length_s: float) -> None:
         """Wait, unless there is a reason to stop."""
-        until = time.monotonic() + length_s
-        while (left_s := until - time.monotonic()) > 0:
-            self._watch()
-            time.sleep(min(left_s, SLICE_S))
+        pause(length_s, self._watch)
 
 
 @dataclass(slots=True)

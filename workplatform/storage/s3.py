@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from workplatform.errors import PlatformError, StorageError, StorageRefusedError, TooSlowError
 from workplatform.outbound import Outbound
 from workplatform.settings import Settings
-from workplatform.sockets import SLICE_S, Watch
+from workplatform.sockets import Watch, pause
 from workplatform.storage.s3_errors import judge
 from workplatform.storage.uris import S3Place
 
@@ -195,7 +195,7 @@ class Lane:
                     raise
                 if not verdict.is_passing or number == self._tries - 1:
                     raise verdict.error from error
-            self._pause(_FIRST_PAUSE_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            pause(_FIRST_PAUSE_S * 2**number * random.uniform(0.5, 1.5), self._watch)  # noqa: S311 - jitter
         raise StorageError(f"{place.uri}: the store did not answer")
 
     def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -205,12 +205,6 @@ class Lane:
         with self.s3.sending(self._session, patience_s=patience_s) as client:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
             return answer
-
-    def _pause(self, length_s: float) -> None:
-        until = time.monotonic() + length_s
-        while (left_s := until - time.monotonic()) > 0:
-            self._watch()
-            time.sleep(min(left_s, SLICE_S))
 
     def _look(self) -> None:
         self._watch()
