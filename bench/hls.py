@@ -25,7 +25,8 @@ import psutil
 
 from bench._table import print_table
 from workers._ffmpeg import binary
-from workers.hls import HlsPayload, hls
+from workers._hls_models import HlsPayload
+from workers.hls import hls
 from workplatform.children import ChildPool
 from workplatform.testing import inline_job
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from workers.hls import HlsPayload
+from workers._hls_models import HlsPayload
 from workers.thumbnail import ThumbnailPayload
 from workers.webp import WebpPayload
 from workplatform.cli.errors import CommandError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.workers._streams import Stream, assert_playable, read_stream
-from workers.hls import HlsPayload, hls
+from workers._hls_models import HlsPayload
+from workers.hls import hls
 from workplatform.testing import InlineRun, inline_job
 
 TWO = ({"name": "high", "height": 180}, {"name": "low", "height": 90})

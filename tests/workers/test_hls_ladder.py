@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from workers._hls_ladder import Quality, climb
-from workers.hls import HlsPayload
+from workers._hls_models import HlsPayload
 
 
 def payload(*qualities: Any) -> HlsPayload:

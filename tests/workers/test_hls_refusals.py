@@ -6,7 +6,8 @@ import pytest
 
 from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import files_below
-from workers.hls import HlsPayload, hls
+from workers._hls_models import HlsPayload
+from workers.hls import hls
 from workplatform.errors import (
     BadInputError,
     EncoderError,

@@ -1,0 +1,74 @@
+"""Running the encoder: its command, the words about its progress, and what its end means."""
+
+import shlex
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full
+from workers._hls_command import ladder_command
+from workers._hls_ladder import Rung
+from workers._hls_segments import SegmentWatch
+from workers._probe import SourceVideo
+from workplatform.context import JobContext, Output
+from workplatform.errors import BadInputError, EncoderError, NoSpaceError
+
+_LOGGED_LINES = 20
+# Progress before and after the encoding, in percent: probing and measuring take well under a second.
+_ENCODING_STARTS, _ENCODING_ENDS = 1.0, 99.0
+
+
+def encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], output: Output) -> int:
+    """Make all renditions; return the number of pictures that each has."""
+    for rung in rungs:
+        (output.path / rung.name).mkdir()
+    segments = SegmentWatch(output, [rung.name for rung in rungs])
+    command = ladder_command(source, video, rungs)
+    job.log(shlex.join(command))
+    reader, tail = ProgressReader(), deque[str](maxlen=_LOGGED_LINES)
+
+    def tell(line: str) -> None:
+        progress = reader.feed(line)
+        if progress is not None:
+            _tell(job, progress, video.duration_s, len(rungs))
+            segments.look()
+
+    try:
+        ended = job.run(command, cwd=output.path, on_stdout=tell, on_stderr=tail.append)
+    finally:
+        for line in tail:
+            job.log(line)
+    if is_disk_full(tail):
+        raise NoSpaceError("the disk is full: ffmpeg could not write the segments")
+    if ended.returncode != 0:
+        raise EncoderError(f"ffmpeg could not make the renditions: {failure_reason(ended.returncode, tail)}")
+    if not reader.latest.frames:
+        raise BadInputError("damaged video: no picture of it could be decoded")
+    return reader.latest.frames
+
+
+def _tell(job: JobContext, progress: Progress, duration_s: float | None, count: int) -> None:
+    """Report how far all renditions are; they come from one process and advance together."""
+    words = [f"transcoding {renditions(count)}"]
+    if progress.speed:
+        words.append(f"{progress.speed:.2g}x")
+    if not duration_s:
+        job.progress(_ENCODING_STARTS, ", ".join([*words, f"{progress.written_s:.0f} s done"]))
+        return
+    share = min(1.0, progress.written_s / duration_s)
+    if progress.speed:
+        words.append(f"{_span(duration_s * (1 - share) / progress.speed)} left")
+    job.progress(_ENCODING_STARTS + share * (_ENCODING_ENDS - _ENCODING_STARTS), ", ".join(words))
+
+
+def renditions(count: int) -> str:
+    """Return a number of renditions in words."""
+    return f"{count} rendition{'' if count == 1 else 's'}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,110 @@
+"""The finished stream: whether it is there already, what was measured of it, and what the client is told of it."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from workers._hls_ladder import Rung
+from workers._hls_measure import lone_rate, measure
+from workers._hls_models import HlsRendition, HlsResult
+from workers._hls_playlist import (
+    MASTER,
+    MEDIA_PLAYLIST,
+    IncompletePlaylistError,
+    Package,
+    Variant,
+    raise_target_duration,
+    read_media_playlist,
+    read_package,
+)
+from workers._probe import SourceVideo
+from workplatform.context import JobContext
+from workplatform.errors import EncoderError, InputNotFoundError
+
+_HASHED_BYTES = 1 << 16
+# An output this much shorter than its source says it is gets a line in the log.
+_NOTABLY_SHORT = 0.95
+
+
+def origin(source: Path, rungs: Sequence[Rung]) -> str:
+    """Return a fingerprint of the video and of what is made of it; the file's time tells of changes in its middle."""
+    digest = hashlib.sha256(repr(rungs).encode())
+    with source.open("rb") as file:
+        status = os.fstat(file.fileno())
+        size = status.st_size
+        digest.update(f"{size} {status.st_mtime_ns} ".encode())
+        digest.update(file.read(_HASHED_BYTES))
+        file.seek(max(0, size - _HASHED_BYTES))
+        digest.update(file.read(_HASHED_BYTES))
+    return digest.hexdigest()
+
+
+def complete(job: JobContext, folder: str, names: Sequence[str], origin: str) -> Package | None:
+    """Return what is in the folder if nothing is missing, and it is what this job would make."""
+    try:
+        return read_package(job.input(f"{folder.rstrip('/')}/{MASTER}").parent, names, origin)
+    except InputNotFoundError:
+        return None
+    except IncompletePlaylistError as error:
+        job.log(f"the existing output is replaced: {error}")
+        return None
+
+
+def package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVideo, frames: int) -> Package:
+    """Measure what was produced. Raises EncoderError if a rendition is unfinished."""
+    paths = [folder / name / MEDIA_PLAYLIST for name in names]
+    try:
+        playlists = dict(zip(names, map(read_media_playlist, paths), strict=True))
+    except IncompletePlaylistError as error:
+        raise EncoderError(f"ffmpeg left an unfinished rendition: {error}") from error
+    for path in paths:
+        raise_target_duration(path)
+    variants = [
+        Variant(
+            name=name,
+            width=measured.width,
+            height=measured.height,
+            codecs=measured.codecs,
+            frame_rate=measured.frame_rate or lone_rate(video.frame_rate, playlist.duration_s),
+            bandwidth=playlist.peak_bandwidth,
+            average_bandwidth=playlist.average_bandwidth,
+        )
+        for (name, playlist), measured in zip(
+            playlists.items(), job.isolated(measure, folder, playlists, frames), strict=True
+        )
+    ]
+    return Package(tuple(variants), tuple(playlists.values()))
+
+
+def note_shortness(job: JobContext, package: Package, video: SourceVideo) -> None:
+    """Log that the video is shorter than its header says."""
+    made_s = package.playlists[0].duration_s
+    if video.duration_s and made_s < _NOTABLY_SHORT * video.duration_s:
+        job.log(f"the video ends early: {made_s:.1f} s of {video.duration_s:.1f} s could be read")
+
+
+def result(package: Package, uri: str, *, skipped: bool) -> HlsResult:
+    """Return what the client is told of a package at `uri`."""
+    base = uri.rstrip("/")
+    return HlsResult(
+        hls_path=f"{base}/{MASTER}",
+        qualities=[variant.name for variant in package.variants],
+        renditions=[
+            HlsRendition(
+                name=variant.name,
+                width=variant.width,
+                height=variant.height,
+                bandwidth=variant.bandwidth,
+                average_bandwidth=variant.average_bandwidth,
+                frame_rate=variant.frame_rate,
+                codecs=variant.codecs,
+                playlist=f"{base}/{variant.name}/{MEDIA_PLAYLIST}",
+            )
+            for variant in package.variants
+        ],
+        duration=round(max(playlist.duration_s for playlist in package.playlists), 3),
+        segments=sum(len(playlist.segments) for playlist in package.playlists),
+        size=sum(playlist.size_bytes for playlist in package.playlists),
+        skipped=skipped,
+    )
