@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any
 
 import orjson
@@ -83,6 +84,8 @@ class Executor:
         self.takes_next = takes_next
         self.is_draining = False
         self._node_is_full = False
+        self._claims = uuid.uuid4().hex
+        self._numbers = count(1)
 
     def drain(self) -> None:
         """Take no further job: a message that still comes goes back to its queue."""
@@ -108,8 +111,9 @@ class Executor:
         message = self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
         if self.is_draining:
             return partial(self._give_back, job_id, message)
-        claim = uuid.uuid4().hex
-        answer = self._tools.store.begin_claim(job_id, self._claimant(job_type), claim=claim, message=message)
+        answer = self._tools.store.begin_claim(
+            job_id, self._claimant(job_type), claim=self._new_claim(), message=message
+        )
         return partial(self._run, job_id, answer)
 
     def _give_back(self, job_id: str, message: bytes) -> None:
@@ -137,6 +141,10 @@ class Executor:
         if not self.takes_next:
             raise_unless_completed(following)
         return next_grant
+
+    def _new_claim(self) -> str:
+        """Return a word that no other claim bears, by which a repeated one is known."""
+        return f"{self._claims}.{next(self._numbers)}"
 
     def _claimant(self, job_type: JobType) -> Claimant:
         settings = self._tools.settings
@@ -196,8 +204,6 @@ class Executor:
             confirm=partial(self._confirm, attempt),
             secrets=partial(named_secret, self._tools.settings.secrets_dir),
         )
-        if job_type.is_local_work:
-            attempt.files.require_room()
         result = job_type.handler(payload, context)
         if not isinstance(result, job_type.result_model):
             raise TypeError(f"the handler of {job_type.name} returned {type(result).__name__}")
@@ -232,7 +238,7 @@ class Executor:
         if following is not None:
             settlement = self._settlement(attempt, following, lines, duration_ms)
             then = self._claimant(attempt.job_type) if self.takes_next and not self.is_draining else None
-            settled = store.settle(grant.id, grant.fence, settlement, then=then, claim=uuid.uuid4().hex)
+            settled = store.settle(grant.id, grant.fence, settlement, then=then, claim=self._new_claim())
         if settled.is_accepted and following is not None:
             attempt.job_has_ended = following.status.is_final
             self._tell_ending(attempt, following, duration_ms)

@@ -26,10 +26,11 @@ class Trace:
 class Traces:
     """The traces of one attempt. Thread-safe."""
 
-    def __init__(self, file: Path, job_id: str, fence: int) -> None:
+    def __init__(self, file: Path, job_id: str, fence: int, *, is_noted: bool) -> None:
         self.job_id = job_id
         self.fence = fence
         self._file = file
+        self._is_noted = is_noted
         self._lock = Lock()
 
     @property
@@ -59,10 +60,12 @@ class Traces:
 
     def forget(self) -> None:
         """Remove the record: nothing is left in the store."""
-        self._file.unlink(missing_ok=True)
+        if self._is_noted:
+            self._file.unlink(missing_ok=True)
 
     def _note(self, record: dict[str, Any]) -> None:
         with self._lock:
+            self._is_noted = True
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(record) + "\n")
@@ -86,7 +89,7 @@ class TraceFolder:
 
     def open(self, job_id: str, fence: int) -> Traces:
         """Return the traces of an attempt; nothing is written yet."""
-        return Traces(self._folder / f"{job_id}.{fence}", job_id, fence)
+        return Traces(self._folder / f"{job_id}.{fence}", job_id, fence, is_noted=False)
 
     def all(self) -> Iterator[Traces]:
         """Yield the traces on disk."""
@@ -95,4 +98,4 @@ class TraceFolder:
         for file in sorted(self._folder.iterdir()):
             job_id, _, fence = file.name.rpartition(".")
             if fence.isdigit():
-                yield Traces(file, job_id, int(fence))
+                yield Traces(file, job_id, int(fence), is_noted=True)
