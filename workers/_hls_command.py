@@ -8,7 +8,7 @@ import ffmpeg
 
 from workers._ffmpeg import only_this_file, quiet_start
 from workers._hls_ladder import Rung
-from workers._hls_playlist import MEDIA_PLAYLIST, SEGMENT_PATTERN, SEGMENT_S
+from workers._hls_playlist import CLOCK_START_S, MEDIA_PLAYLIST, SEGMENT_PATTERN, SEGMENT_S
 from workers._probe import SourceAudio, SourceVideo
 
 # 40 % less work than bicubic, the default, which is 2 % of the job's; the picture is slightly softer (the 480p of noise
@@ -142,6 +142,8 @@ def _slave(name: str, picture: int, sound: int | None) -> str:
         "hls_list_size": 0,
         "hls_playlist_type": "vod",
         "hls_flags": "independent_segments",
+        "avoid_negative_ts": "disabled",
+        "output_ts_offset": CLOCK_START_S,
         "hls_segment_filename": f"{name}/{SEGMENT_PATTERN}",
     }
     return f"[{':'.join(f'{key}={value}' for key, value in options.items())}]{name}/{MEDIA_PLAYLIST}"

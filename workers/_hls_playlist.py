@@ -11,6 +11,9 @@ MASTER = "master.m3u8"
 MEDIA_PLAYLIST = "playlist.m3u8"
 SEGMENT_PATTERN = "segment_%05d.ts"
 SEGMENT_S = 6
+# What the clock of every rendition says at the source's beginning: pictures, sounds and subtitles that come from
+# different processes stay together by it, and what is decoded or primed before that moment has room.
+CLOCK_START_S = 10
 
 _DIGIT = "[0-9]"
 # What earlier jobs may have left: these names and no others, so that files of somebody else stay. Six digits are for
