@@ -19,6 +19,7 @@ from workplatform.errors import BadInputError
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _MAX_PACKETS_UNTIL_A_FRAME = 2000
+_HDR_TRANSFERS = (16, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,21 @@ class SourceAudio:
     sample_rate: int
     channels: int
     end_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """How the first frame's samples mean light: codes of ISO/IEC 23091-2 (2: not said), and bits of a sample."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    bit_depth: int
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether it is brighter than screens of old can show: PQ (SMPTE ST 2084) or HLG (ARIB STD-B67)."""
+        return self.transfer in _HDR_TRANSFERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,7 @@ class SourceVideo:
     end_s: float | None
     duration_s: float | None
     audio: SourceAudio | None
+    colour: Colour
 
 
 def probe(path: Path, name: str) -> SourceVideo:
@@ -73,6 +90,7 @@ def probe(path: Path, name: str) -> SourceVideo:
             end_s=end_s,
             duration_s=duration_s,
             audio=audio,
+            colour=_colour(frame),
         )
 
 
@@ -112,6 +130,11 @@ def _decoded(stream: VideoStream, packet: "Packet[VideoStream] | None") -> Video
     finally:
         if packet is None:
             stream.codec_context.flush_buffers()
+
+
+def _colour(frame: VideoFrame) -> Colour:
+    depth = max((component.bits for component in frame.format.components), default=8)
+    return Colour(int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), depth)
 
 
 def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
