@@ -4,6 +4,7 @@ The only module that imports celery and kombu. What the choices rest on is measu
 docs/operating.md; each broker option has a test in tests/integration/test_broker_options.py.
 """
 
+import importlib
 import json
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from kombu.transport.virtual import Base64
 
 from workplatform.telling import AttemptFailedError
 
-__all__ = ["Consumer", "Transport", "Wakeups", "add_task", "app", "signals"]
+__all__ = ["Consumer", "Transport", "Wakeups", "add_task", "app", "signals", "warm"]
 
 Begin = Callable[[str, int], Callable[[], None]]
 
@@ -31,11 +32,30 @@ _log = structlog.get_logger()
 celery_log = get_logger(__name__)
 
 _JOB: Final = "@job@"
+# What Celery imports only when a worker starts.
+_WORKER_MODULES: Final = (
+    "celery.apps.worker",
+    "celery.backends.base",
+    "celery.concurrency.thread",
+    "celery.events.receiver",
+    "celery.loaders.app",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer.delayed_delivery",
+)
 _RETRY_FIRST_S: Final = 0.25
 _RETRY_MOST_S: Final = 2.0
 _ROOM_POLL_S: Final = 0.1
 
 app = Celery("workplatform", config_source="celeryconfig", set_as_current=False)
+
+
+def warm() -> None:
+    """Do once, before worker processes are forked, what each would do for itself: the memory stays shared."""
+    for module in _WORKER_MODULES:
+        importlib.import_module(module)
+    app.finalize()
+    app.loader.import_default_modules()
 
 
 class Channel(kombu_redis.Channel):

@@ -26,7 +26,7 @@ from workplatform.supervisor import Role, Supervisor
 
 _PORT_PATIENCE = timedelta(seconds=10)
 _FALSE_STARTS = 3
-_ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler", "workplatform.bootstrap")
+_ROLE_MODULES = ("workplatform.worker", "workplatform.scheduler", "workplatform.bootstrap", "workplatform.celery_app")
 
 log = structlog.get_logger()
 
@@ -109,9 +109,10 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
 
     Pages that are never written stay shared. gc.freeze keeps the collector off them: it would write to every object.
     """
-    worker, scheduler, bootstrap = (importlib.import_module(name) for name in _ROLE_MODULES)
+    worker, scheduler, bootstrap, celery = (importlib.import_module(name) for name in _ROLE_MODULES)
     # Built once here, nothing is connected: what is wrong with the settings ends `up`, not each role again and again.
     queues = bootstrap.build(settings).registry.queues
+    celery.warm()
     gc.collect()
     gc.freeze()
     starts = {queue: partial(worker.run, settings, queue) for queue in sorted(queues)}
