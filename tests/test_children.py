@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -59,11 +59,26 @@ def count_for_hours(pid_file: str) -> None:
     sum(range(10**13))
 
 
+def count_down(start: int) -> Generator[int, None, int]:
+    """Yield every number down to one; return the sum."""
+    yield from range(start, 0, -1)
+    return sum(range(start + 1))
+
+
+def count_then_refuse() -> Generator[int, None, None]:
+    yield 1
+    raise BadInputError("not this")
+
+
+def count_then_hang(pid_file: str) -> Generator[int, None, None]:
+    yield 1
+    count_for_hours(pid_file)
+
+
 _WORKER = """
 import sys
-from tests.test_children import count_for_hours, never
+from tests.test_children import count_for_hours, count_then_hang, never
 from workplatform.children import ChildPool
-ChildPool(preload=()).call(count_for_hours, never, sys.argv[1])
 """
 
 
@@ -117,10 +132,37 @@ def test_a_hanging_call_ends_when_it_is_told_to(pool: ChildPool) -> None:
     eventually(lambda: not psutil.pid_exists(child))
 
 
+def test_reports_of_a_generator_come_before_its_result(pool: ChildPool) -> None:
+    told: list[int] = []
+    assert pool.follow(count_down, never, told.append, 400) == 80200
+    assert told == list(range(400, 0, -1))
+
+
+def test_reports_come_before_an_error_too(pool: ChildPool) -> None:
+    told: list[int] = []
+    with pytest.raises(BadInputError, match="not this"):
+        pool.follow(count_then_refuse, never, told.append)
+    assert told == [1]
+
+
+def test_a_generator_that_hangs_ends_when_it_is_told_to(pool: ChildPool, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+
+    def stop_once_it_hangs() -> None:
+        if file.exists() and file.read_text():
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        pool.follow(count_then_hang, stop_once_it_hangs, print, str(file))
+    eventually(lambda: not psutil.pid_exists(int(file.read_text())))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of the pipe's end on Linux")
-def test_a_call_does_not_outlive_a_worker_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", ["call(count_for_hours, never", "follow(count_then_hang, never, print"])
+def test_a_call_does_not_outlive_a_worker_that_is_killed(tmp_path: Path, call: str) -> None:
     told = tmp_path / "pid"
-    worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(told)], cwd=Path(__file__).parents[1])
+    code = f"{_WORKER}ChildPool(preload=()).{call}, sys.argv[1])"
+    worker = subprocess.Popen([sys.executable, "-c", code, str(told)], cwd=Path(__file__).parents[1])
     pid = int(eventually(lambda: told.exists() and told.read_text()))
     worker.kill()
     worker.wait()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -54,6 +54,13 @@ class Line:
 
     stream: Literal["stdout", "stderr"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a generator function yielded on its way."""
+
+    report: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,19 @@ def _perform(request: Call | Command, connection: Connection) -> Any:
     if isinstance(request, Command):
         return _run(request, connection)
     with _not_outliving(connection):
-        return request.function(*request.args, **request.kwargs)
+        outcome = request.function(*request.args, **request.kwargs)
+    return _followed(outcome, connection) if isinstance(outcome, Generator) else outcome
+
+
+def _followed(steps: Generator[Any, None, Any], connection: Connection) -> Any:
+    """Send on what a generator yields; return its result."""
+    while True:
+        try:
+            with _not_outliving(connection):
+                report = next(steps)
+        except StopIteration as ended:
+            return ended.value
+        connection.send(Told(report))
 
 
 @contextmanager

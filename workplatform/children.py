@@ -5,18 +5,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 import structlog
 
-from workplatform.child import Answer, Call, Command, Line, Returned, serve
+from workplatform.child import Answer, Call, Command, Line, Returned, Told, serve
 from workplatform.context import Completed, OnLine
 from workplatform.errors import ChildCrashedError, JobError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
+OnNews = Callable[[Line | Told], None]
 
 _CALLS_PER_CHILD: Final = 200
 _POLL_S: Final = 0.1
@@ -45,6 +47,23 @@ class ChildPool:
         result: T = self._serve(Call(function, args, kwargs), check, None)
         return result
 
+    def follow(
+        self,
+        function: Callable[P, Generator[R, None, T]],
+        check: Callable[[], None],
+        on_report: Callable[[R], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call a generator function in a child; what it yields is given to `on_report` as it comes."""
+
+        def on_news(news: Line | Told) -> None:
+            if isinstance(news, Told):
+                on_report(news.report)
+
+        result: T = self._serve(Call(function, args, kwargs), check, on_news)
+        return result
+
     def run(
         self,
         command: Sequence[str],
@@ -60,11 +79,11 @@ class ChildPool:
         request = Command(tuple(command), str(cwd) if cwd else None, clean)
         handlers = {"stdout": on_stdout, "stderr": on_stderr}
 
-        def on_line(line: Line) -> None:
-            if handler := handlers[line.stream]:
-                handler(line.text)
+        def on_news(news: Line | Told) -> None:
+            if isinstance(news, Line) and (handler := handlers[news.stream]):
+                handler(news.text)
 
-        returncode, tail = self._serve(request, check, on_line)
+        returncode, tail = self._serve(request, check, on_news)
         return Completed(returncode, tail)
 
     def close(self) -> None:
@@ -75,11 +94,11 @@ class ChildPool:
         for child in idle:
             child.close()
 
-    def _serve(self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None) -> Any:
+    def _serve(self, request: Call | Command, check: Callable[[], None], on_news: OnNews | None) -> Any:
         child = self._lend()
         is_reusable = False
         try:
-            answer = child.ask(request, check, on_line)
+            answer = child.ask(request, check, on_news)
             # What a program left behind ends with the child's group.
             is_reusable = answer.is_alone and child.calls < _CALLS_PER_CHILD
         finally:
@@ -120,7 +139,7 @@ class _Child:
         self._runs_program = False
         self.calls = 0
 
-    def ask(self, request: Call | Command, check: Callable[[], None], on_line: Callable[[Line], None] | None) -> Answer:
+    def ask(self, request: Call | Command, check: Callable[[], None], on_news: OnNews | None) -> Answer:
         """Send a request and wait for its answer; raises what `check` raises, or ChildCrashedError."""
         self.calls += 1
         self._runs_program = isinstance(request, Command)
@@ -129,12 +148,12 @@ class _Child:
             while True:
                 while not self._connection.poll(_POLL_S):
                     check()
-                answer: Line | Answer = self._connection.recv()
+                answer: Line | Told | Answer = self._connection.recv()
                 if isinstance(answer, Answer):
                     self._runs_program = False
                     return answer
-                if on_line:
-                    on_line(answer)
+                if on_news:
+                    on_news(answer)
                 check()
         except (EOFError, ConnectionError) as error:
             raise self._crash() from error

@@ -1,7 +1,7 @@
 """JobContext: all that a handler sees of the platform."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,6 +14,7 @@ from workplatform.secretfiles import no_secret
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 __all__ = ["Completed", "JobContext", "OnLine", "Output", "Reporter", "Source"]
 
@@ -213,6 +214,20 @@ class JobContext:
         """
         self.check_cancelled()
         return self._children.call(function, self._reporter.check, *args, **kwargs)
+
+    def follow(
+        self,
+        function: Callable[P, Generator[R, None, T]],
+        on_report: Callable[[R], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call a generator function as `isolated` does; what it yields is given to `on_report` as it comes.
+
+        The reports are pickled, and taken in the handler's thread; the function's result is what it returns.
+        """
+        self.check_cancelled()
+        return self._children.follow(function, self._reporter.check, on_report, *args, **kwargs)
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:

@@ -1,7 +1,7 @@
 """What a JobContext is made of: each part as the context sees it, whoever provides it."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from io import RawIOBase
@@ -12,6 +12,7 @@ import requests
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 OnLine = Callable[[str], None]
 
 
@@ -120,6 +121,16 @@ class Children(Protocol):
 
     def call(self, function: Callable[P, T], check: Callable[[], None], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function."""
+
+    def follow(
+        self,
+        function: Callable[P, Generator[R, None, T]],
+        check: Callable[[], None],
+        on_report: Callable[[R], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a generator function, and hand on what it yields."""
 
 
 class Sessions(Protocol):
