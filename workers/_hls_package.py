@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workers._hls_ladder import Rung
+from workers._hls_master import MASTER, Package, Variant, read_package
 from workers._hls_measure import lone_rate, measure
 from workers._hls_models import HlsRendition, HlsResult
-from workers._hls_playlist import (
-    MASTER,
-    MEDIA_PLAYLIST,
-    IncompletePlaylistError,
-    Package,
-    Variant,
-    raise_target_duration,
-    read_media_playlist,
-    read_package,
-)
+from workers._hls_playlist import MEDIA_PLAYLIST, IncompletePlaylistError, media_playlist, read_media_playlist
 from workers._probe import SourceVideo
 from workplatform.context import JobContext
 from workplatform.errors import EncoderError, InputNotFoundError
@@ -58,8 +50,9 @@ def package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVi
         playlists = dict(zip(names, map(read_media_playlist, paths), strict=True))
     except IncompletePlaylistError as error:
         raise EncoderError(f"ffmpeg left an unfinished rendition: {error}") from error
-    for path in paths:
-        raise_target_duration(path)
+    target_s = max(playlist.target_s for playlist in playlists.values())
+    for path, playlist in zip(paths, playlists.values(), strict=True):
+        path.write_text(media_playlist(playlist, target_s=target_s), encoding="utf-8")
     variants = [
         Variant(
             name=name,

@@ -1,35 +1,31 @@
-"""HLS playlists (RFC 8216): reading what was produced, and writing the master that makes it complete."""
+"""Media playlists (RFC 8216bis section 4.4.3): reading ours, and writing them from what they list."""
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-MASTER = "master.m3u8"
 MEDIA_PLAYLIST = "playlist.m3u8"
 SEGMENT_PATTERN = "segment_%05d.ts"
+INIT = "init.mp4"
 SEGMENT_S = 6
 # What the clock of every rendition says at the source's beginning: pictures, sounds and subtitles that come from
 # different processes stay together by it, and what is decoded or primed before that moment has room.
 CLOCK_START_S = 10
 
-_DIGIT = "[0-9]"
-# What earlier jobs may have left: these names and no others, so that files of somebody else stay. Six digits are for
-# videos of more than a week.
-OWNED = (f"*/{MEDIA_PLAYLIST}", f"*/segment_{5 * _DIGIT}.ts", f"*/segment_{6 * _DIGIT}.ts")
-
-_SEGMENT_NAME = re.compile(r"segment_[0-9]{5,6}\.ts")
+_SEGMENT_NAME = re.compile(r"segment_[0-9]{5,6}\.(ts|m4s|vtt)")
 _DURATION = re.compile(r"#EXTINF:(\d+(?:\.\d+)?),")
-_ATTRIBUTE = re.compile(r'([A-Z-]+)=("[^"]*"|[^,]*)')
-_VARIANT = "#EXT-X-STREAM-INF:"
-_ORIGIN = "# made from "
+_RANGE = re.compile(r"#EXT-X-BYTERANGE:(\d+)@(\d+)")
+_MAP = "#EXT-X-MAP:"
+_KEY = "#EXT-X-KEY:"
+_OWN_KEY = re.compile(r'URI="(\.\./keys/[0-9]+\.key)"')
+_INDEPENDENT = "#EXT-X-INDEPENDENT-SEGMENTS"
+_ONLY_IFRAMES = "#EXT-X-I-FRAMES-ONLY"
 # A run of segments shorter than this says nothing about what a network has to carry.
 _SHORTEST_RUN_S = 1.0
 _LONGEST_RUN = 1.5
-# What the master can say with three decimals.
-_LOWEST_FRAME_RATE = 0.001
 
 
 class IncompletePlaylistError(Exception):
@@ -38,18 +34,24 @@ class IncompletePlaylistError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One entry of a media playlist."""
+    """One entry of a media playlist: `size_bytes` from byte `start` of its file on, all of it where that is None.
+
+    `keys` are lines of the playlist that hold from this segment on.
+    """
 
     name: str
     duration_s: float
     size_bytes: int
+    start: int | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MediaPlaylist:
-    """The segments of one rendition."""
+    """The segments of one rendition; `head` are the lines before them that name its initialization section."""
 
     segments: tuple[Segment, ...]
+    head: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -60,6 +62,11 @@ class MediaPlaylist:
     def size_bytes(self) -> int:
         """How large the segments are together."""
         return sum(segment.size_bytes for segment in self.segments)
+
+    @property
+    def target_s(self) -> int:
+        """The least target duration, in whole seconds, that these segments allow; at 0 players would stop."""
+        return max(1, *(math.floor(segment.duration_s + 0.5) for segment in self.segments))
 
     @property
     def average_bandwidth(self) -> int:
@@ -86,100 +93,99 @@ class MediaPlaylist:
         return math.ceil(peak)
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One rendition as the master playlist tells players."""
+def media_playlist(
+    playlist: MediaPlaylist,
+    *,
+    target_s: int | None = None,
+    kind: Literal["VOD", "EVENT"] = "VOD",
+    tags: Iterable[str] = (_INDEPENDENT,),
+    is_complete: bool = True,
+) -> str:
+    """Return the text of a playlist; `tags` are those that hold for all of it.
 
-    name: str
-    width: int
-    height: int
-    codecs: str
-    frame_rate: float
-    bandwidth: int
-    average_bandwidth: int
+    All renditions of a stream have the same `target_s` (section 6.2.4), except subtitles and I-frames. An EVENT
+    playlist that is not complete may only grow.
+    """
+    tags = list(tags)
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{_version(playlist, tags)}"]
+    lines += [f"#EXT-X-TARGETDURATION:{target_s or playlist.target_s}", "#EXT-X-MEDIA-SEQUENCE:0"]
+    lines += [f"#EXT-X-PLAYLIST-TYPE:{kind}", *tags, *playlist.head]
+    for segment in playlist.segments:
+        lines += [*segment.keys, f"#EXTINF:{segment.duration_s:.6f},"]
+        if segment.start is not None:
+            lines.append(f"#EXT-X-BYTERANGE:{segment.size_bytes}@{segment.start}")
+        lines.append(segment.name)
+    return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if is_complete else []), ""])
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A complete output: its variants and, in the same order, their segments."""
+def iframe_playlist(playlist: MediaPlaylist) -> str:
+    """Return the text of a playlist whose entries are single keyframes."""
+    return media_playlist(playlist, tags=(_ONLY_IFRAMES,))
 
-    variants: tuple[Variant, ...]
-    playlists: tuple[MediaPlaylist, ...]
+
+def _version(playlist: MediaPlaylist, tags: list[str]) -> int:
+    """Return the protocol version that the tags need (section 8)."""
+    has_map = any(line.startswith(_MAP) for line in playlist.head)
+    if _ONLY_IFRAMES in tags:
+        return 5 if has_map else 4
+    return 6 if has_map else 3
+
+
+def map_line(name: str) -> str:
+    """Return the line that names the initialization section of what follows."""
+    return f'{_MAP}URI="{name}"'
 
 
 def read_media_playlist(path: Path) -> MediaPlaylist:
     """Read a finished playlist of ours and the sizes of its segments. Raises IncompletePlaylistError."""
-    lines = _lines(path)
+    lines = read_lines(path)
     if "#EXT-X-ENDLIST" not in lines:
         raise IncompletePlaylistError(f"{path.name} is not finished")
-    durations = [float(match[1]) for match in map(_DURATION.match, lines) if match]
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names or len(names) != len(durations) or sum(durations) <= 0:
+    last_map = max((place for place, line in enumerate(lines) if line.startswith(_MAP)), default=-1)
+    head = tuple(line for line in lines[: last_map + 1] if line.startswith((_KEY, _MAP)))
+    if head and not _size(path.parent, INIT):
+        raise IncompletePlaylistError(f"{path.parent.name}/{INIT} is missing")
+    segments = _segments(path.parent, lines[last_map + 1 :])
+    if not segments or sum(segment.duration_s for segment in segments) <= 0:
         raise IncompletePlaylistError(f"{path.name} lists no segments")
-    return MediaPlaylist(
-        tuple(Segment(name, s, _size(path.parent, name)) for name, s in zip(names, durations, strict=True))
-    )
+    return MediaPlaylist(segments, head)
 
 
-def raise_target_duration(path: Path) -> None:
-    """Make the target duration at least a second: the muxer writes 0 for short videos, at which players stop."""
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("#EXT-X-TARGETDURATION:0\n", "#EXT-X-TARGETDURATION:1\n"), encoding="utf-8")
+def _segments(folder: Path, lines: Iterable[str]) -> tuple[Segment, ...]:
+    found: list[Segment] = []
+    about = Segment("", -1.0, 0)
+    for line in lines:
+        if match := _DURATION.match(line):
+            about = replace(about, duration_s=float(match[1]))
+        elif match := _RANGE.match(line):
+            about = replace(about, size_bytes=int(match[1]), start=int(match[2]))
+        elif line.startswith(_KEY):
+            if (own := _OWN_KEY.search(line)) and not _size(folder, own[1]):
+                raise IncompletePlaylistError(f"{own[1]} is missing")
+            about = replace(about, keys=(line,))
+        elif line and not line.startswith("#"):
+            found.append(_listed(folder, replace(about, name=line)))
+            about = Segment("", -1.0, 0)
+    return tuple(found)
+
+
+def _listed(folder: Path, about: Segment) -> Segment:
+    """Return a segment as it is on the disk."""
+    size = _size(folder, about.name) if _SEGMENT_NAME.fullmatch(about.name) else 0
+    if not size or about.duration_s < 0 or (about.start or 0) + about.size_bytes > size:
+        raise IncompletePlaylistError(f"{folder.name}/{about.name} is missing")
+    return about if about.start is not None else replace(about, size_bytes=size)
 
 
 def _size(folder: Path, name: str) -> int:
     try:
-        size = (folder / name).stat().st_size if _SEGMENT_NAME.fullmatch(name) else 0
+        return (folder / name).stat().st_size
     except OSError:
-        size = 0
-    if not size:
-        raise IncompletePlaylistError(f"{folder.name}/{name} is missing")
-    return size
+        return 0
 
 
-def master_playlist(variants: Iterable[Variant], origin: str) -> str:
-    """Return the text of a master playlist; `origin` is kept in a comment and says what the output was made from."""
-    lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS", f"{_ORIGIN}{origin}"]
-    for variant in variants:
-        rate = max(variant.frame_rate, _LOWEST_FRAME_RATE)
-        lines.append(
-            f"{_VARIANT}BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average_bandwidth},"
-            f'CODECS="{variant.codecs}",RESOLUTION={variant.width}x{variant.height},'
-            f"FRAME-RATE={rate:.3f}"
-        )
-        lines.append(f"{variant.name}/{MEDIA_PLAYLIST}")
-    return "\n".join([*lines, ""])
-
-
-def read_package(folder: Path, names: Sequence[str], origin: str) -> Package:
-    """Read an output that has these renditions and was made from this origin. Raises IncompletePlaylistError."""
-    lines = _lines(folder / MASTER)
-    if f"{_ORIGIN}{origin}" not in lines:
-        raise IncompletePlaylistError("it was made from another source or with other settings")
-    try:
-        variants = tuple(_variant(line, uri) for line, uri in pairwise(lines) if line.startswith(_VARIANT))
-    except (KeyError, ValueError) as error:
-        raise IncompletePlaylistError(f"{MASTER} is damaged") from error
-    if [variant.name for variant in variants] != list(names):
-        raise IncompletePlaylistError("it has other renditions")
-    return Package(variants, tuple(read_media_playlist(folder / name / MEDIA_PLAYLIST) for name in names))
-
-
-def _variant(line: str, uri: str) -> Variant:
-    found = {key: value.strip('"') for key, value in _ATTRIBUTE.findall(line.removeprefix(_VARIANT))}
-    width, _, height = found["RESOLUTION"].partition("x")
-    return Variant(
-        name=uri.removesuffix(f"/{MEDIA_PLAYLIST}"),
-        width=int(width),
-        height=int(height),
-        codecs=found["CODECS"],
-        frame_rate=float(found["FRAME-RATE"]),
-        bandwidth=int(found["BANDWIDTH"]),
-        average_bandwidth=int(found["AVERAGE-BANDWIDTH"]),
-    )
-
-
-def _lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a playlist. Raises IncompletePlaylistError."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

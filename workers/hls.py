@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from workers._hls_encoding import encode, renditions
 from workers._hls_ladder import climb
+from workers._hls_master import MASTER, OWNED, master_playlist
 from workers._hls_models import HlsPayload, HlsResult
 from workers._hls_package import complete, note_shortness, origin, package, result
-from workers._hls_playlist import MASTER, OWNED, master_playlist
 from workers._probe import probe
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
@@ -37,6 +37,6 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     job.stage("measuring")
     made = package(job, output.path, names, video, frames)
     note_shortness(job, made, video)
-    (output.path / MASTER).write_text(master_playlist(made.variants, made_from), encoding="utf-8")
+    (output.path / MASTER).write_text(master_playlist(made, made_from), encoding="utf-8")
     job.progress(100, f"{renditions(len(rungs))} ready")
     return result(made, output.uri, skipped=False)

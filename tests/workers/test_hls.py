@@ -100,12 +100,7 @@ def test_the_second_run_keeps_a_complete_output(tmp_path: Path) -> None:
     second = make_ladder(source)
 
     assert second.result["skipped"] is True
-    assert {**second.result, "skipped": False} == {
-        **first.result,
-        "renditions": [
-            {**rendition, "frameRate": round(rendition["frameRate"], 3)} for rendition in first.result["renditions"]
-        ],
-    }
+    assert {**second.result, "skipped": False} == first.result
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
@@ -139,7 +134,7 @@ def test_a_video_that_changed_in_the_middle_is_encoded_again(tmp_path: Path) -> 
 def test_a_new_encode_takes_away_the_old_ones_files_and_nobody_elses(tmp_path: Path) -> None:
     source = samples.plain(tmp_path / "film.mp4", duration=13)
     make_ladder(source)
-    strangers = {"out/low/precious.txt", "out/high/segment_00001-notes.ts", "out/own/film.srt", "out/poster.jpg"}
+    strangers = {"out/low/precious.txt", "out/high/segment_00001-notes.ts", "out/own/film.srt", "out/cover.jpg"}
     for name in strangers:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("precious")
