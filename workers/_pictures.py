@@ -59,19 +59,23 @@ def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, 
 
     Raises EncoderError.
     """
-    turn = _turn(grab.frame)
-    shown = _shown_size(grab, on_its_side=turn in _ON_ITS_SIDE)
-    across, down = _fit(shown, width, height)
-    coded = (down, across) if turn in _ON_ITS_SIDE else (across, down)
     try:
-        if format_ == "webp" and turn is None:
-            return Picture(_webp_of_planes(grab.frame, coded, quality), across, down)
-        image = _image(grab.frame, coded)
-        if turn is not None:
-            image = image.transpose(turn)
-        return Picture(_encoded(image, format_, quality), across, down)
+        if format_ == "webp" and _turn(grab.frame) is None:
+            size = _fit(_shown_size(grab, on_its_side=False), width, height)
+            return Picture(_webp_of_planes(grab.frame, size, quality), *size)
+        image = upright(grab, width, height)
+        return Picture(_encoded(image, format_, quality), *image.size)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise EncoderError(f"the frame could not be encoded as {format_}: {error}") from error
+
+
+def upright(grab: Grab, width: int | None, height: int | None) -> Image.Image:
+    """Return a frame upright, with square pixels, as large as asked, in the colours of ordinary screens."""
+    turn = _turn(grab.frame)
+    on_its_side = turn in _ON_ITS_SIDE
+    across, down = _fit(_shown_size(grab, on_its_side=on_its_side), width, height)
+    image = _image(grab.frame, (down, across) if on_its_side else (across, down))
+    return image if turn is None else image.transpose(turn)
 
 
 def _turn(frame: VideoFrame) -> Image.Transpose | None:

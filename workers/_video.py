@@ -57,6 +57,12 @@ class Video:
         return Fraction(self.container.duration or 0, av.time_base)
 
     @property
+    def sample_aspect(self) -> Fraction:
+        """Width of a pixel in units of its height."""
+        aspect = self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio
+        return aspect if aspect and aspect > 0 else Fraction(1)
+
+    @property
     def is_indexed(self) -> bool:
         """Whether a seek lands on the very keyframe that it asks for."""
         return self.container.format.name in _WITH_FULL_HEADERS
