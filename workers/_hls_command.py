@@ -82,8 +82,8 @@ def _repaired(stream: Any, video: SourceVideo) -> Any:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     if video.frame_rate and video.frame_rate > MAX_FRAME_RATE + 1:
         stream = stream.filter("fps", MAX_FRAME_RATE, eof_action="pass")
-    if video.audio and video.audio.end_s and video.end_s and video.audio.end_s - video.end_s > _MAX_TAIL_S:
-        tail_s = video.audio.end_s - video.end_s
+    if video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > _MAX_TAIL_S:
+        tail_s = video.sound_end_s - video.end_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.3f}")
     return stream
 

@@ -52,7 +52,8 @@ class SourceVideo:
     """A video as its viewer sees it.
 
     `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
-    its picture stream; `end_s` and `duration_s` count seconds from the start of the file, None where nothing tells.
+    its picture stream; `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file, None where
+    nothing tells. `audio` is what is to be heard with the picture from the same segments.
     """
 
     container: str
@@ -65,6 +66,7 @@ class SourceVideo:
     end_s: float | None
     duration_s: float | None
     audio: SourceAudio | None
+    sound_end_s: float | None
     colour: Colour
 
 
@@ -72,7 +74,8 @@ def probe(path: Path, name: str) -> SourceVideo:
     """Describe the video at `path`, called `name` by its user, by decoding its first frame. Raises BadInputError."""
     with open_video(path, name, probe=True) as video:
         container, stream = video.container, video.stream
-        audio = _audio(container)
+        best = container.streams.best("audio")
+        audio = source_audio(container, best) if isinstance(best, AudioStream) else None
         end_s, duration_s = _end(container, stream), _duration(container)
         rate = stream.average_rate or stream.guessed_rate
         frame = _first_frame(container, stream, name)
@@ -90,13 +93,14 @@ def probe(path: Path, name: str) -> SourceVideo:
             end_s=end_s,
             duration_s=duration_s,
             audio=audio,
+            sound_end_s=audio.end_s if audio else None,
             colour=_colour(frame),
         )
 
 
-def _audio(container: InputContainer) -> SourceAudio | None:
-    stream = container.streams.best("audio")
-    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+def source_audio(container: InputContainer, stream: AudioStream) -> SourceAudio | None:
+    """Describe an audio stream; None if it cannot be decoded."""
+    if stream.codec_context is None:
         return None
     rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     if not rate or not channels:
