@@ -21,7 +21,7 @@ def http_date(value: str) -> datetime | None:
     """Read a date of a header (RFC 9110, 5.6.7); None if it is none."""
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

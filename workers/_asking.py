@@ -22,6 +22,7 @@ from workplatform.errors import (
     SourceRefusedError,
     SourceUnreachableError,
     UnexpectedContentError,
+    UrlForbiddenError,
 )
 from workplatform.outbound import failure_reason
 from workplatform.urls import http_url
@@ -60,13 +61,11 @@ def ask(session: requests.Session, wanted: Wanted, extra: dict[str, str]) -> req
     is_home = True
     while True:
         answer = _send(session, url, _headers(session, wanted, url, is_home=is_home) | extra)
-        target = session.get_redirect_target(answer)
-        if target is None:
+        following = _target(session, answer, url)
+        if following is None:
             return answer
         answer.close()
         seen.append(url)
-        following = urljoin(url, target)
-        http_url(following)
         if len(seen) > _MOST_REDIRECTS:
             circle = "; it leads in a circle" if following in seen else ""
             raise SourceRefusedError(f"{host_of(wanted.url)} redirects more than {_MOST_REDIRECTS} times{circle}")
@@ -94,6 +93,18 @@ def failure(answer: requests.Response) -> JobError | None:
 def host_of(url: str) -> str:
     """Return the host of a URL with its port, if it names one."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _target(session: requests.Session, answer: requests.Response, url: str) -> str | None:
+    """Return where an answer leads to, None if nowhere; raises UrlForbiddenError if that must not be called."""
+    try:
+        target = session.get_redirect_target(answer)
+        following = None if target is None else urljoin(url, target.strip().replace(" ", "%20"))
+    except ValueError as error:
+        raise UrlForbiddenError(f"{host_of(url)} redirects to what is no URL") from error
+    if following is not None:
+        http_url(following)
+    return following
 
 
 def _headers(session: requests.Session, wanted: Wanted, url: str, *, is_home: bool) -> dict[str, str]:

@@ -24,9 +24,14 @@ class BrokenOffError(Exception):
 
 
 def body_length(answer: requests.Response) -> int | None:
-    """Return the bytes that the answer announces, as they travel; None if it does not say."""
+    """Return the bytes that the answer announces, as they travel; None if it does not say.
+
+    Raises UnexpectedContentError for a length that is no number (RFC 9112, 6.3).
+    """
     inner: Any = answer.raw._fp
     length: int | None = None if inner.chunked else inner.length
+    if length is None and not inner.chunked and "Content-Length" in answer.headers:
+        raise UnexpectedContentError("the server announces a length that is no number")
     return length
 
 

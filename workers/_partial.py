@@ -49,7 +49,8 @@ def version_of(answer: requests.Response, *, total: int | None, kind: str) -> Ve
 class Partial:
     """The file being written, with a note beside it that says what its bytes are part of.
 
-    The note is written before the first byte and names a version; bytes without one are of no use to anybody.
+    The note is written before the first byte and names a version; bytes without one are of no use to anybody. With
+    `is_compared` the rest is asked for with an overlap, even if the version has a name.
     """
 
     def __init__(self, output: Output, *, url: str, with_digest: bool) -> None:
@@ -63,6 +64,7 @@ class Partial:
         self.version = self._noted()
         self.have = os.lseek(self._file, 0, os.SEEK_END)
         self.found = 0
+        self.is_compared = False
         if self.version is None or (self.version.total is not None and self.have > self.version.total):
             self.start_over(None)
         else:
@@ -135,7 +137,7 @@ class Partial:
         """The first byte to ask for."""
         if self.version and self.version.total == self.have:
             return self.have - 1
-        if self.version and self.version.validator:
+        if self.version and self.version.validator and not self.is_compared:
             return self.have
         return self.have - min(_OVERLAP_BYTES, self.have // 2)
 

@@ -24,7 +24,8 @@ from workplatform.errors import ChecksumError, SourceUnreachableError, TooLargeE
 _BUFFER_BYTES: Final = 256 * 1024
 # Written when the buffer has less room than this left: a short read costs as much as a long one.
 _ROOM_BYTES: Final = 128 * 1024
-# For redirects, headers and the first bytes together: a server may drip any of them for ever.
+# For redirects, headers and the first bytes together, and for each further piece of the file: a server may drip any of
+# them for ever, or send what adds nothing to the file, such as trailers and empty blocks of gzip.
 _ANSWER_S: Final = 45.0
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _GZIP_NAMES: Final = frozenset({".gz", ".tgz", ".svgz"})
@@ -111,7 +112,7 @@ class Transfer:
                 self._partial.close()
 
     def _look(self) -> None:
-        """Stop waiting where the attempt has to end, or a server drips the head of its answer."""
+        """Stop waiting where the attempt has to end, or a server sends nothing of the file for too long."""
         self._observer.check()
         if time.monotonic() > self._answer_due:
             raise TimeoutError("no answer in time")
@@ -194,12 +195,15 @@ class Transfer:
         if part is None or partial.version is None or coding_of(answer):
             raise OtherVersionError
         start, end = int(part[1]), int(part[2])
-        total = None if part[3] == "*" else int(part[3])
-        version = version_of(answer, total=total, kind="")
+        version = version_of(answer, total=None if part[3] == "*" else int(part[3]), kind="")
+        total = version.total or partial.version.total
         length = body_length(answer)
         is_rest = start == partial.resume_at and start <= end and (total is None or end < total)
         if not is_rest or not partial.version.may_be(version) or length not in (None, end - start + 1):
             raise OtherVersionError
+        if not partial.is_compared and partial.version.validator != version.validator:
+            partial.is_compared = True  # the server does not say of which version this is: ask with an overlap
+            return None
         self._kind, self._last_modified = partial.version.kind, partial.version.last_modified
         self._pace.total = total
         self._require_size(total or 0)
@@ -239,10 +243,9 @@ class Transfer:
     def _copy(self, body: Framed, partial: Partial, filled: int) -> None:
         """Write the filled part of the buffer, and the body to its end or to where it breaks off."""
         self._observer.stage("downloading")
-        self._answer_due = float("inf")
         buffer, pace = self._buffer, self._pace
         try:
-            while count := body.readinto(buffer[filled:]):
+            while count := self._read(body, buffer[filled:]):
                 filled += count
                 is_time = pace.count(count)
                 if is_time or filled > _BUFFER_BYTES - _ROOM_BYTES:
@@ -254,6 +257,10 @@ class Transfer:
             if filled:
                 self._write(partial, filled)
         self._observer.moved()
+
+    def _read(self, body: Framed, view: memoryview) -> int:
+        self._answer_due = time.monotonic() + _ANSWER_S
+        return body.readinto(view)
 
     def _write(self, partial: Partial, size: int) -> None:
         self._require_size(partial.have + size)
