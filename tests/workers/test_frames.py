@@ -13,11 +13,12 @@ from av.video.frame import VideoFrame
 
 from tests.workers._samples_images import numbered_video
 from tests.workers._samples_video import ffmpeg
-from workers._frames import Accuracy, Grab, grab
+from workers._frames import Accuracy, Grab, grab, grab_each
 from workers._moments import Moment
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "30")
 X265 = ("-c:v", "libx265", "-preset", "ultrafast")
+TICK = Fraction(1, 1000)
 
 
 def two_steps(first: str, *copying: str, encoder: tuple[str, ...] = X264) -> Callable[[Path], Path]:
@@ -98,16 +99,24 @@ def test_the_frame_is_the_one_a_plain_decoder_shows(kind: str, tmp_path: Path) -
     path = make(tmp_path / name)
     frames = plainly_decoded(path)
     assert len({one.pixels for one in frames}) == len(frames), "the sample's frames must differ"
-    tick = Fraction(1, 1000)
     middles = [(one.time + other.time) / 2 for one, other in pairwise(frames)]
     picked = random.Random(7)
     moments = [(frames[0], Fraction(0)), (frames[-1], frames[-1].time + 9)]
     moments += [(frames[at], middles[at]) for at in picked.sample(range(len(middles)), min(12, len(middles)))]
-    moments += [(frames[at], frames[at].time + tick / 4) for at in picked.sample(range(len(frames)), 6)]
+    moments += [(frames[at], frames[at].time + TICK / 4) for at in picked.sample(range(len(frames)), 6)]
+    picked.shuffle(moments)
     for wanted, moment in moments:
-        found = grabbed(path, moment)
-        assert abs(found.time - wanted.time) <= tick, f"asked for {float(moment)} s"
-        assert pixels_of(found.frame) == wanted.pixels, f"asked for {float(moment)} s"
+        assert_shows(grabbed(path, moment), wanted, moment)
+    several = list(grab_each(path, name, [Moment(moment) for _, moment in moments], "exact"))
+    assert sorted(number for number, _ in several) == list(range(len(moments)))
+    for number, found in several:
+        assert_shows(found, *moments[number])
+
+
+def assert_shows(found: Grab, wanted: Shown, moment: Fraction) -> None:
+    """Check that a frame is the wanted one."""
+    assert abs(found.time - wanted.time) <= TICK, f"asked for {float(moment)} s"
+    assert pixels_of(found.frame) == wanted.pixels, f"asked for {float(moment)} s"
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
@@ -138,6 +147,17 @@ def test_only_a_moment_after_the_last_frame_is_past_the_end(name: str, tmp_path:
     path = numbered_video(tmp_path / name, *X264, seconds=1)
     assert not grabbed(path, Fraction("0.99")).is_past_end
     assert grabbed(path, Fraction("1.1")).is_past_end
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.h264"])
+def test_several_keyframes_are_those_taken_one_by_one(name: str, tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / name, *X264, "-x264-params", "scenecut=0")
+    moments = [Moment(Fraction(tenths, 10)) for tenths in (29, 0, 13, 14, 11, 90)]
+    several = dict(grab_each(path, name, moments, "keyframe"))
+    for number, moment in enumerate(moments):
+        alone = grab(path, name, moment, "keyframe")
+        assert (several[number].time, several[number].is_past_end) == (alone.time, alone.is_past_end)
+        assert pixels_of(several[number].frame) == pixels_of(alone.frame)
 
 
 def test_a_share_is_of_the_duration_and_its_whole_is_the_last_frame(tmp_path: Path) -> None:
