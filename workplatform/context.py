@@ -111,10 +111,13 @@ class JobContext:
         patterns and were not made again are removed, and nothing else is touched. `last` names the file that goes away
         first and comes last, so that its presence means complete.
 
-        With `resume`, for files only, `output.path` may hold the bytes that an earlier attempt of this job left there,
+        With `resume`, for a file, `output.path` may hold the bytes that an earlier attempt of this job left there,
         whatever ended it, and `output.note` what its handler noted; without such bytes the file is empty and there is
         no note. A handler writes the note before the first byte, appends in place, and starts over by a new note and
         an empty file. Bytes without a note are not handed on. They are removed when the job has ended for good.
+
+        With `resume`, for a folder, it may hold the files for which an earlier attempt called `output.keep()`, in the
+        state of that moment, and its note; such files are replaced or removed, and never written again.
         """
         self.check_cancelled()
         return self._files.output(uri, directory=directory, last=last, owned=owned, resume=resume)

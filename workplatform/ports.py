@@ -50,9 +50,27 @@ class Output(Protocol):
     def finish(self, name: str) -> None:
         """Say that a file of a folder, by its path in there, is complete and stays as it is: it may be sent already."""
 
+    def keep(self, name: str) -> None:
+        """Let a later attempt find a file of a resumable folder; it is not written again, only replaced or removed."""
+
+    def may_show(self) -> bool:
+        """Whether files of a resumable folder may be shown early: nothing that an earlier job made is at the target.
+
+        Raises BadInputError where nothing can be shown early.
+        """
+
+    def show(self, name: str) -> None:
+        """Make a file that was kept visible at the target, until the job fails, or its commit replaces the file.
+
+        Ask `job.confirm()` before. What was shown under the name is replaced in one step.
+        """
+
+    def withdraw(self) -> None:
+        """Remove from the target what was shown."""
+
     @property
     def note(self) -> Path:
-        """Beside a resumable file: what its bytes are part of, in the handler's own words, kept as long as they are."""
+        """Beside a resumable output: what it is part of, in the handler's own words, kept as long as its bytes are."""
 
 
 class Source(Protocol):

@@ -170,11 +170,6 @@ def test_only_beginnings_are_kept_and_all_goes_when_the_job_is_over(tmp_path: Pa
     assert everything(tmp_path) == set()
 
 
-def test_a_folder_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="folder"):
-        attempt(tmp_path, 1).output("folder", directory=True, last=None, owned=(), resume=True)
-
-
 def test_a_folder_made_for_a_beginning_goes_when_the_job_is_over(tmp_path: Path) -> None:
     first, second = attempt(tmp_path, 1), attempt(tmp_path, 2)
     half_written(first, uri="made/here/out.bin")

@@ -1,8 +1,9 @@
 """Journals: what each attempt of this node has put on disk, so that a dead attempt's leftovers can be swept.
 
 One file an attempt, named `JOB.FENCE`, one path a line as JSON; it is written before the path is made and removed after
-the last path is gone. A path is removed only if its own name carries the attempt's, and a folder for outputs only if it
-is empty: whatever a journal says, nothing else is touched. What the job's next attempt may go on with can be kept.
+the last path is gone. A path is removed only if its own name carries the attempt's, a folder for outputs only if it is
+empty, and what was shown early by the job's own list: whatever a journal says, nothing else is touched. What the job's
+next attempt may go on with can be kept.
 """
 
 import hashlib
@@ -16,9 +17,12 @@ from typing import Final
 
 import structlog
 
+from workplatform.storage.withdrawing import withdraw
+
 _PART: Final = ".part"
 _KEPT: Final = ".kept-"
 _FOLDER: Final = "folder"
+_SHOWN: Final = "shown"
 _log = structlog.get_logger()
 
 
@@ -56,6 +60,15 @@ class Journal:
         """Record a path that is about to be made."""
         self._write(str(path))
 
+    @property
+    def shown(self) -> str:
+        """The name of the list of what the job shows early in a folder, whichever attempt does."""
+        return f".{self.job_id}.{_SHOWN}{_PART}"
+
+    def note_shown(self, ledger: Path) -> None:
+        """Record the list of what is shown early."""
+        self._write({_SHOWN: str(ledger)})
+
     def note_folder(self, folder: Path) -> None:
         """Record a folder that was made for an output."""
         self._write({_FOLDER: str(folder)})
@@ -69,14 +82,17 @@ class Journal:
             noted = [_noted(line) for line in self.file.read_text("utf-8").split("\n")]
         except FileNotFoundError:
             return False
-        ours = [path for path, is_folder in noted if not is_folder and self._is_ours(path)]
+        ours = [path for path, kind in noted if not kind and self._is_ours(path)]
         kept = {path for path in ours if keep and path.name.startswith(self._kept_prefix) and path.exists()}
         doomed = [path for path in ours if path not in kept and os.path.lexists(path)]
         for path in doomed:
             remove(path)
-        folders = [path for path, is_folder in noted if is_folder]
+        shown = [path for path, kind in noted if kind == _SHOWN and path.name == self.shown and path.exists()]
+        for ledger in () if keep else shown:
+            withdraw(ledger)
+        folders = [path for path, kind in noted if kind == _FOLDER]
         emptied = [folder for folder in reversed(folders) if _is_removed(folder)]
-        if kept or (keep and any(folder.is_dir() for folder in folders)):
+        if keep and (kept or shown or any(folder.is_dir() for folder in folders)):
             return bool(doomed or emptied)
         self.file.unlink(missing_ok=True)
         return True
@@ -126,6 +142,11 @@ def note_beside(path: Path) -> Path:
     return path.with_name(f"{path.name.removesuffix(_PART)}.note{_PART}")
 
 
+def ledger_beside(path: Path) -> Path:
+    """Return where the names of a resumable folder's finished files are."""
+    return path.with_name(f"{path.name.removesuffix(_PART)}.files{_PART}")
+
+
 def remove(path: Path) -> None:
     """Remove a file or a whole folder; nothing happens if it is gone, a path that cannot be removed is logged."""
     try:
@@ -138,18 +159,18 @@ def remove(path: Path) -> None:
             _log.warning("leftover_stays", path=str(path), error=str(error))
 
 
-def _noted(line: str) -> tuple[Path, bool]:
-    """Read a line: a path, and whether it is a folder for outputs.
+def _noted(line: str) -> tuple[Path, str]:
+    """Read a line: a path, and its kind, empty for what the attempt itself made.
 
     The last one is cut short if its writer was killed, and then its path was never made; it reads as nobody's path.
     """
     try:
         noted = json.loads(line)
     except ValueError:
-        return Path(), False
-    if isinstance(noted, dict) and isinstance(noted.get(_FOLDER), str):
-        return Path(noted[_FOLDER]), True
-    return (Path(noted), False) if isinstance(noted, str) else (Path(), False)
+        return Path(), ""
+    if isinstance(noted, dict):
+        return next(((Path(str(path)), kind) for kind, path in noted.items()), (Path(), ""))
+    return (Path(noted), "") if isinstance(noted, str) else (Path(), "")
 
 
 def _is_removed(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from workplatform.context import Output
 from workplatform.errors import BadInputError, JobError, NoSpaceError, is_out_of_space
-from workplatform.storage.journal import Journal
+from workplatform.storage.journal import Journal, is_resumable
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots
 from workplatform.storage.space import Limits, Usage, usage
@@ -56,8 +56,6 @@ class LocalFiles:
         self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool = False
     ) -> LocalOutput:
         """Plan an output beside its target."""
-        if resume and directory:
-            raise ValueError("a folder cannot be resumed")
         target = self.roots.output(uri)
         try:
             is_other_kind = target.exists() and target.is_dir() != directory
@@ -72,9 +70,7 @@ class LocalFiles:
             self._outputs.append(output)
         try:
             self.limits.require_room(target.parent)
-            self._note(path)
-            if resume:
-                self._note(output.note)
+            self._note_paths(output)
             self._make_in_its_folder(output)
         except OSError as error:
             raise write_error(uri, error) from error
@@ -84,19 +80,15 @@ class LocalFiles:
         self, uri: str, *, directory: bool, last: str | None, owned: tuple[str, ...], resume: bool
     ) -> LocalOutput:
         """Make a place on this node to write what is to go elsewhere; bringing it there is its owner's task."""
-        if resume and directory:
-            raise ValueError("a folder cannot be resumed")
         target = self.workspace / hashlib.sha256(uri.encode("utf-8", "replace")).hexdigest()[:16]
         with self._lock:
             output = LocalOutput(uri, self._temporary(target, resume=resume), target, directory, last, owned)
             self._staged.append(output)
         try:
             self.limits.require_room(self.workspace)
-            self._note(output.path)
-            if resume:
-                self._note(output.note)
+            self._note_paths(output)
             self.workspace.mkdir(parents=True, exist_ok=True)
-            output.make(self.journal, self.watch)
+            self._make(output)
         except OSError as error:
             raise write_error(uri, error) from error
         return output
@@ -198,6 +190,19 @@ class LocalFiles:
                 return kept
         return target.with_name(self.journal.temporary(next(self._planned)))
 
+    def _make(self, output: LocalOutput) -> None:
+        spare = output.path.with_name(self.journal.temporary(next(self._planned)))
+        if output.is_directory and is_resumable(output.path):
+            self._note(spare)
+        output.make(self.journal, self.watch, spare=spare)
+
+    def _note_paths(self, output: LocalOutput) -> None:
+        self._note(output.path)
+        if is_resumable(output.path):
+            self._note(output.note)
+        if is_resumable(output.path) and output.is_directory:
+            self._note(output.ledger)
+
     def _note(self, path: Path) -> None:
         self._has_left_traces = True
         self.journal.note(path)
@@ -207,7 +212,7 @@ class LocalFiles:
         for _ in range(_TRIES):
             self._make_parents(output.target.parent)
             try:
-                output.make(self.journal, self.watch)
+                self._make(output)
             except FileNotFoundError:
                 continue
             return

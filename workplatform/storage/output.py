@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workplatform.errors import BadInputError, EncoderError
-from workplatform.storage.journal import Journal, is_resumable, note_beside, remove
+from workplatform.errors import BadInputError, EncoderError, LeaseLostError
+from workplatform.storage import keeping
+from workplatform.storage.journal import Journal, is_resumable, ledger_beside, note_beside, remove
 from workplatform.storage.resuming import Hold, begin, take_over
+from workplatform.storage.showing import Shown
 
 
 @dataclass(slots=True, eq=False)
@@ -26,16 +28,28 @@ class LocalOutput:
     last: str | None
     owned: tuple[str, ...] = ()
     hold: Hold | None = None
+    shown: Shown | None = None
 
     @property
     def note(self) -> Path:
         """Where the handler notes what the bytes of a resumable output are part of."""
         return note_beside(self.path)
 
-    def make(self, journal: Journal, watch: Callable[[], None]) -> None:
-        """Make the temporary: empty, with time zero until it is written, or with what an earlier attempt left."""
+    @property
+    def ledger(self) -> Path:
+        """Where the finished files of a resumable folder are named."""
+        return ledger_beside(self.path)
+
+    def make(self, journal: Journal, watch: Callable[[], None], *, spare: Path) -> None:
+        """Make the temporary: empty, with time zero until it is written, or with what an earlier attempt left.
+
+        `spare` is a name of the attempt's own that is used for a moment.
+        """
         if self.is_directory:
             self.path.mkdir()
+            if is_resumable(self.path):
+                keeping.take_over(journal, self.target, spare, watch)
+                self.shown = Shown(journal, self.target, self.path)
         elif is_resumable(self.path):
             self.hold = take_over(journal, self.target, watch) or begin(self.path)
         else:
@@ -44,6 +58,39 @@ class LocalOutput:
 
     def finish(self, _name: str) -> None:
         """Do nothing: files stay where they are until all are complete."""
+
+    def keep(self, name: str) -> None:
+        """Let a later attempt have a file of a folder."""
+        if self.is_directory and is_resumable(self.path):
+            try:
+                keeping.keep(self.path, name)
+            except FileNotFoundError as error:
+                raise (error if self.path.is_dir() else LeaseLostError()) from error
+
+    def may_show(self) -> bool:
+        """Whether a file may be shown: nothing that an earlier job made is at the target."""
+        if self.shown is None:
+            return False
+        patterns = (*self.owned, self.last) if self.last else self.owned
+        there = {place.relative_to(self.target) for pattern in patterns for place in self.target.glob(pattern)}
+        return all(self.shown.has(str(name)) for name in there)
+
+    def show(self, name: str) -> None:
+        """Make a finished file of a folder visible before the others."""
+        if self.shown is None:
+            raise ValueError("only a folder that can be resumed is shown early")
+        try:
+            self._check_entry(Path(name))
+            self.shown.show(name)
+        except FileExistsError as error:
+            raise BadInputError(f"{self.uri}/{name} was made by somebody else meanwhile") from error
+        except FileNotFoundError as error:
+            raise LeaseLostError from error
+
+    def withdraw(self) -> None:
+        """Remove what is shown."""
+        if self.shown is not None:
+            self.shown.withdraw()
 
     def check(self) -> None:
         """Raise EncoderError if the handler has written nothing."""
@@ -87,18 +134,30 @@ class LocalOutput:
     def _remove_note(self) -> None:
         if is_resumable(self.path):
             remove(self.note)
+            remove(self.ledger)
 
     def _merge(self) -> None:
-        if self.last:
+        if self.last and not self._is_shown(Path(self.last)):
             (self.target / self.last).unlink(missing_ok=True)
         made = self._made()
         for stale in {place for pattern in self.owned for place in self.target.glob(pattern)}:
             if stale.relative_to(self.target) not in made and (stale.is_symlink() or not stale.is_dir()):
                 stale.unlink(missing_ok=True)
-        for name in sorted(made, key=lambda name: str(name) == self.last):
+        # What is shown lists other files, and is replaced when these are there.
+        for name in sorted(made, key=lambda name: (str(name) == self.last, self._is_shown(name))):
+            if str(name) == self.last:
+                self._end_showing()
             (self.target / name).parent.mkdir(parents=True, exist_ok=True)
             (self.path / name).replace(self.target / name)
+        self._end_showing()
         remove(self.path)
+
+    def _is_shown(self, name: Path) -> bool:
+        return self.shown is not None and self.shown.has(name.as_posix())
+
+    def _end_showing(self) -> None:
+        if self.shown is not None:
+            self.shown.end()
 
     def _made(self) -> list[Path]:
         return sorted(entry.relative_to(self.path) for entry in self.path.rglob("*") if not entry.is_dir())

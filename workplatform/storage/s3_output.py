@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from workplatform.errors import InputNotFoundError
+from workplatform.errors import BadInputError, InputNotFoundError
 from workplatform.sockets import Watch
 from workplatform.storage.lanes import Lanes
 from workplatform.storage.output import LocalOutput
@@ -60,6 +60,21 @@ class S3Output:
     def is_directory(self) -> bool:
         """Whether it is a folder."""
         return self.local.is_directory
+
+    def keep(self, name: str) -> None:
+        """Let a later attempt on this node have a file of a folder; what was sent of it is sent again."""
+        self.local.keep(name)
+
+    def may_show(self) -> bool:
+        """Raise BadInputError: who looks into a store could find files of a job that has failed."""
+        raise BadInputError(f"{self.uri} is in a store, where nothing is shown before the job has ended: give a path")
+
+    def show(self, _name: str) -> None:
+        """Raise BadInputError."""
+        self.may_show()
+
+    def withdraw(self) -> None:
+        """Do nothing: nothing was shown."""
 
     def check(self) -> None:
         """Raise EncoderError if the handler has written nothing."""
