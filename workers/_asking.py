@@ -64,7 +64,6 @@ def ask(session: requests.Session, wanted: Wanted, extra: dict[str, str]) -> req
         following = _target(session, answer, url)
         if following is None:
             return answer
-        answer.close()
         seen.append(url)
         if len(seen) > _MOST_REDIRECTS:
             circle = "; it leads in a circle" if following in seen else ""
@@ -96,14 +95,16 @@ def host_of(url: str) -> str:
 
 
 def _target(session: requests.Session, answer: requests.Response, url: str) -> str | None:
-    """Return where an answer leads to, None if nowhere; raises UrlForbiddenError if that must not be called."""
+    """Return where a redirect leads to and close it; None for any other answer. Raises UrlForbiddenError."""
+    if not answer.is_redirect:
+        return None
+    answer.close()
     try:
-        target = session.get_redirect_target(answer)
-        following = None if target is None else urljoin(url, target.strip().replace(" ", "%20"))
+        target = session.get_redirect_target(answer) or ""
+        following = urljoin(url, target.strip().replace(" ", "%20"))
     except ValueError as error:
         raise UrlForbiddenError(f"{host_of(url)} redirects to what is no URL") from error
-    if following is not None:
-        http_url(following)
+    http_url(following)
     return following
 
 

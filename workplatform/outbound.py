@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -65,7 +66,7 @@ class Outbound:
         settings of the environment are not used; certificates are always checked, against certifi's authorities and
         the system's (or those of SSL_CERT_FILE).
         """
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.headers["User-Agent"] = USER_AGENT
         door = _Door(self._policy, watch, within)
@@ -89,6 +90,26 @@ class Outbound:
         context.load_default_certs()
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
         return context
+
+
+class _Session(requests.Session):
+    """A session that reads no redirect's body, however long it is, and knows a redirect to what is no URL."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads to; raises requests' InvalidURL."""
+        try:
+            target = super().get_redirect_target(resp)
+            urlsplit(target or "")
+        except ValueError as error:
+            resp.close()
+            raise requests.exceptions.InvalidURL("a redirect leads to what is no URL") from error
+        return target
+
+    def resolve_redirects(self, resp: requests.Response, *args: Any, **kwargs: Any) -> Any:
+        """Follow redirects; each answer is closed unread, where requests would have all of it in memory."""
+        if resp.is_redirect:
+            resp._content = b""
+        return super().resolve_redirects(resp, *args, **kwargs)
 
 
 def failure_reason(error: requests.RequestException) -> str:

@@ -11,7 +11,8 @@ import requests
 from workplatform.errors import JobError, RetryLater, SourceFailedError, SourceRefusedError
 from workplatform.storage.uris import shown
 
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.IGNORECASE)
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _LATER: Final = frozenset({429, 503})
 _PASSING: Final = frozenset({408, 425, 429})
 _LONGEST_DELAY_S: Final = 24 * 3600.0
@@ -43,7 +44,7 @@ def is_plain(response: requests.Response) -> bool:
 def length_of(response: requests.Response) -> int | None:
     """Return how many bytes the whole file has, if the answer says."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() and is_plain(response) else None
+    return int(text) if _LENGTH.fullmatch(text) and is_plain(response) else None
 
 
 def validator_of(response: requests.Response) -> str:
@@ -69,11 +70,11 @@ def refusal(response: requests.Response, url: str) -> JobError:
 
 def _delay_s(text: str) -> float | None:
     """Read Retry-After (RFC 9110, 10.2.3): seconds or a date."""
-    if text.strip().isdecimal():
+    if _LENGTH.fullmatch(text.strip()):
         return min(float(text), _LONGEST_DELAY_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_DELAY_S)

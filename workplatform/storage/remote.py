@@ -100,14 +100,14 @@ class _Fetch:
 
     def run(self) -> None:
         """Fetch until everything is there, or nothing more comes."""
-        tries = 0
+        tries = furthest = 0
         while True:
-            before = self._have.done
             try:
                 self._fetch_on()
                 break
             except BROKEN as error:
-                tries = 1 if self._have.done > before else tries + 1
+                tries = 1 if self._have.done > furthest else tries + 1
+                furthest = max(furthest, self._have.done)
                 if tries >= _TRIES or isinstance(error, requests.TooManyRedirects):
                     raise unreachable(self._url, error) from error
             self._patience.pause(_PAUSE_S * 2**tries)
@@ -122,6 +122,8 @@ class _Fetch:
             while block := response.raw.read(_BLOCK_BYTES, decode_content=True):
                 self._patience.renew()
                 self._write(block)
+        if self._have.total not in (None, self._have.done):
+            raise ConnectionError(f"{self._have.done} of {self._have.total} bytes came")
 
     def _headers(self) -> Mapping[str, str]:
         headers = {"Accept-Encoding": "identity"}
@@ -131,8 +133,8 @@ class _Fetch:
 
     def _accept(self, response: requests.Response) -> None:
         """Go on with the file, or start over, as the server has answered."""
-        found = byte_range(response)
-        if response.status_code == 206 and found and found.start == self._have.done and self._have.done:
+        if response.status_code in (206, 416) and self._have.done:
+            self._require_rest(response)
             return
         if response.status_code != 200:
             raise refusal(response, self._url)
@@ -144,6 +146,14 @@ class _Fetch:
         free = shutil.disk_usage(os.fspath(self._file.name)).free
         if self._have.total and self._have.total > free:
             raise NoSpaceError(f"{shown(self._url)} has {self._have.total} bytes, and {free} are free")
+
+    def _require_rest(self, response: requests.Response) -> None:
+        """Raise, with nothing there any more, unless an answer is the rest of this very file."""
+        found, have = byte_range(response), self._have
+        is_rest = found is not None and found.start == have.done and have.total in (None, found.total)
+        if not is_rest or validator_of(response) != have.validator:
+            self._have = _Progress()
+            raise ConnectionError("what came is not the rest of the file")
 
     def _write(self, block: bytes) -> None:
         self._check_size(self._have.done + len(block))

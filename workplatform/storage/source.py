@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 import requests
 
+from workplatform.errors import SourceFailedError
 from workplatform.outbound import Outbound
 from workplatform.ports import Source
 from workplatform.sockets import Watch
@@ -61,6 +62,9 @@ def remote_source(url: str, *, outbound: Outbound, watch: Watch, etag: str = "")
             patience.renew()
             try:
                 return _looked_at(url, session, outbound, {"If-Match": etag} if etag else {})
+            except SourceFailedError:
+                if number == _TRIES:
+                    raise
             except BROKEN as error:
                 if number == _TRIES:
                     raise unreachable(url, error) from error
