@@ -86,6 +86,17 @@ def test_the_browsers_driver_alone_imports_pyppeteer_and_nothing_of_the_platform
     assert not [path for path in MODULES if name_of(path).startswith(driver) and roots(path) & set(PACKAGES)]
 
 
+def test_the_core_reads_media_in_one_file_which_runs_in_a_child() -> None:
+    assert {name for name in importers("av") if name.startswith("workplatform/")} == {"workplatform/hls_check/probe.py"}
+
+
+def test_the_check_of_hls_folders_knows_children_and_errors_of_the_platform_and_nothing_else() -> None:
+    known = ("workplatform.hls_check", "workplatform.children", "workplatform.errors")
+    for path in (ROOT / "workplatform" / "hls_check").glob("*.py"):
+        ours = {name for name in imports_of(path) if name.startswith("workplatform.")}
+        assert all(name.startswith(known) for name in ours), name_of(path)
+
+
 def test_handlers_do_not_see_celery_redis_flask_settings_or_the_store() -> None:
     hidden = {"workplatform.settings", "workplatform.store", "workplatform.celery_app", "workplatform.service"}
     for path in (ROOT / "workers").rglob("*.py"):

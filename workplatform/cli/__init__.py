@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -36,17 +38,21 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
+    """A group whose commands are imported when they are used; `table` says where each is, as `module:name`."""
+
+    def __init__(self, *words: Any, table: Mapping[str, str] = COMMANDS, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import a command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = self.table[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 

@@ -15,7 +15,7 @@ import click
 
 from workplatform import browsing, embedded, launch
 from workplatform.address import local_url
-from workplatform.cli import ffmpeg
+from workplatform.cli import LazyGroup, ffmpeg
 from workplatform.cli.client import ApiClient, key_of
 from workplatform.cli.errors import CommandError
 from workplatform.errors import AlreadyRunningError, BrowserMissingError, StoreUnavailableError
@@ -38,9 +38,12 @@ class Finding:
     mend: str = ""
 
 
-@click.command()
-def doctor() -> None:
+@click.group(cls=LazyGroup, table={"hls": "workplatform.cli.doctor_hls:hls"}, invoke_without_command=True)
+@click.pass_context
+def doctor(context: click.Context) -> None:
     """Check what the platform needs and say what mends each trouble; exit code 1 if something fails."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load().settings
     failed = False
     for finding in examine(settings):
