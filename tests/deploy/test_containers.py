@@ -216,6 +216,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
     payloads: dict[str, dict[str, Any]] = {
         "hls": {"inputPath": film_path, "outputDir": "out/hls", "qualities": ["144p"]},
         "thumbnail": {"videoPath": film_path, "outputPath": "out/still.webp", "timestamp": 1},
+        "storyboard": {"videoPath": film_path, "outputDir": "out/storyboard"},
         "webp": {"inputPath": picture_path, "outputPath": "out/picture.webp"},
         "download": {"url": f"{origin}/file.bin", "outputPath": "out/file.bin"},
         "http": {"url": f"{origin}/hook", "body": {"hello": "there"}},
@@ -230,6 +231,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
         made[job_type] = [cluster.ask("GET", file["url"]).content for file in files]
     assert made["download"] == [BODY]
     assert any(data.startswith(b"#EXTM3U") for data in made["hls"]) and len(made["hls"]) >= 3
+    assert any(data.startswith(b"WEBVTT") for data in made["storyboard"]) and len(made["storyboard"]) == 2
     for job_type in ("thumbnail", "webp"):
         with Picture.open(io.BytesIO(made[job_type][0])) as opened:
             assert opened.format == "WEBP"

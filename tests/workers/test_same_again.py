@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.workers._samples_video import plain
 from workers.hls import hls
+from workers.storyboard import storyboard
 from workers.thumbnail import thumbnail
 from workers.webp import webp
 from workplatform.testing import run_inline
@@ -51,6 +52,12 @@ def assert_same_again(tmp_path: Path, handler: Callable[..., Any], payload: dict
     for root in (here, there):
         left = [path for path in (root / ".workplatform").rglob("*") if path.is_file() or path.parent.name == "work"]
         assert left == []
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_storyboard_is_the_same_again(tmp_path: Path, video: Path, suffix: str) -> None:
+    payload = {"videoPath": "source", "outputDir": "out/board", "interval": 0.5, "columns": 2, "format": suffix}
+    assert_same_again(tmp_path, storyboard, payload, video)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
