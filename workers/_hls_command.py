@@ -9,6 +9,7 @@ import ffmpeg
 from workers._ffmpeg import only_this_file, quiet_start
 from workers._hls_ladder import Rung
 from workers._hls_playlist import CLOCK_START_S, MEDIA_PLAYLIST, SEGMENT_PATTERN, SEGMENT_S
+from workers._hls_span import WHOLE, Span
 from workers._probe import SourceAudio, SourceVideo
 
 # 40 % less work than bicubic, the default, which is 2 % of the job's; the picture is slightly softer (the 480p of noise
@@ -32,15 +33,15 @@ _KEYFRAME_INTERVAL = 1_000_000
 _CUT_AFTER_S = 1
 
 
-def ladder_command(source: Path, video: SourceVideo, rungs: Sequence[Rung]) -> list[str]:
+def ladder_command(source: Path, video: SourceVideo, rungs: Sequence[Rung], span: Span = WHOLE) -> list[str]:
     """Return the command; it writes `NAME/playlist.m3u8` and segments below its working directory.
 
     The folders have to exist. Progress comes on standard output.
     """
-    stream = ffmpeg.input(f"file:{source}", **only_this_file(video.container))
-    pictures = _pictures(stream[str(video.index)], video, rungs)
+    stream = ffmpeg.input(f"file:{source}", **only_this_file(video.container), **span.input_options)
+    pictures = _pictures(span.pictures(stream[str(video.index)]), video, rungs)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
-    sounds = _sounds(stream, video.audio, len(rates)) if video.audio else []
+    sounds = stereo(stream, video.audio, len(rates), span) if video.audio else []
     options = _common_options()
     if video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE:
         # Reordered frames would delay the picture by seconds against the sound.
@@ -88,10 +89,10 @@ def _repaired(stream: Any, video: SourceVideo) -> Any:
     return stream
 
 
-def _sounds(stream: Any, audio: SourceAudio, copies: int) -> list[Any]:
+def stereo(stream: Any, audio: SourceAudio, copies: int, span: Span = WHOLE) -> list[Any]:
     """Return the sound as stereo without holes, once for each bitrate; each is encoded once for all its renditions."""
     rate = audio.sample_rate if audio.sample_rate in _SAMPLE_RATES else _SAMPLE_RATES[0]
-    sound = stream[str(audio.index)].filter("aresample", rate, **{"async": 1, "first_pts": 0})
+    sound = stream[str(audio.index)].filter("aresample", rate, **{"async": 1, "first_pts": span.first_sample(rate)})
     sound = sound.filter("aformat", channel_layouts="stereo")
     if copies == 1:
         return [sound]
@@ -140,7 +141,7 @@ def _slave(name: str, picture: int, sound: int | None) -> str:
         "select": rf"\'{streams}\'",
         "hls_time": _CUT_AFTER_S,
         "hls_list_size": 0,
-        "hls_playlist_type": "vod",
+        "hls_playlist_type": "event",
         "hls_flags": "independent_segments",
         "avoid_negative_ts": "disabled",
         "output_ts_offset": CLOCK_START_S,

@@ -1,19 +1,17 @@
 """Running the encoder: its command, the words about its progress, and what its end means."""
 
-import shlex
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full
+from workers._ffmpeg import Progress
+from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_command import ladder_command
 from workers._hls_ladder import Rung
 from workers._hls_segments import SegmentWatch
 from workers._probe import SourceVideo
 from workplatform.context import JobContext, Output
-from workplatform.errors import BadInputError, EncoderError, NoSpaceError
+from workplatform.errors import BadInputError
 
-_LOGGED_LINES = 20
 # Progress before and after the encoding, in percent: probing and measuring take well under a second.
 _ENCODING_STARTS, _ENCODING_ENDS = 1.0, 99.0
 
@@ -24,27 +22,15 @@ def encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Ru
         (output.path / rung.name).mkdir()
     segments = SegmentWatch(output, [rung.name for rung in rungs])
     command = ladder_command(source, video, rungs)
-    job.log(shlex.join(command))
-    reader, tail = ProgressReader(), deque[str](maxlen=_LOGGED_LINES)
 
-    def tell(line: str) -> None:
-        progress = reader.feed(line)
-        if progress is not None:
-            _tell(job, progress, video.duration_s, len(rungs))
-            segments.look()
+    def tell(progress: Progress) -> None:
+        _tell(job, progress, video.duration_s, len(rungs))
+        segments.look()
 
-    try:
-        ended = job.run(command, cwd=output.path, on_stdout=tell, on_stderr=tail.append)
-    finally:
-        for line in tail:
-            job.log(line)
-    if is_disk_full(tail):
-        raise NoSpaceError("the disk is full: ffmpeg could not write the segments")
-    if ended.returncode != 0:
-        raise EncoderError(f"ffmpeg could not make the renditions: {failure_reason(ended.returncode, tail)}")
-    if not reader.latest.frames:
+    made = run_ffmpeg(job, command, folder=output.path, making="the renditions", tell=tell)
+    if not made.frames:
         raise BadInputError("damaged video: no picture of it could be decoded")
-    return reader.latest.frames
+    return made.frames
 
 
 def _tell(job: JobContext, progress: Progress, duration_s: float | None, count: int) -> None:

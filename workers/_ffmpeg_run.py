@@ -1,0 +1,39 @@
+"""Running ffmpeg to its end: its words in the job's log, its progress as it comes, its failure as an error of ours."""
+
+import shlex
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full
+from workplatform.context import JobContext
+from workplatform.errors import EncoderError, NoSpaceError
+
+_LOGGED_LINES = 20
+
+
+def run_ffmpeg(
+    job: JobContext, command: Sequence[str], *, folder: Path, making: str, tell: Callable[[Progress], None]
+) -> Progress:
+    """Run a command made with quiet_start() in a folder and return its last report; each goes to `tell`.
+
+    Raises EncoderError, or NoSpaceError where the disk was full; both say what it was `making`.
+    """
+    job.log(shlex.join(command))
+    reader, tail = ProgressReader(), deque[str](maxlen=_LOGGED_LINES)
+
+    def read(line: str) -> None:
+        progress = reader.feed(line)
+        if progress is not None:
+            tell(progress)
+
+    try:
+        ended = job.run(command, cwd=folder, on_stdout=read, on_stderr=tail.append)
+    finally:
+        for line in tail:
+            job.log(line)
+    if is_disk_full(tail):
+        raise NoSpaceError(f"the disk is full: ffmpeg could not write {making}")
+    if ended.returncode != 0:
+        raise EncoderError(f"ffmpeg could not make {making}: {failure_reason(ended.returncode, tail)}")
+    return reader.latest
