@@ -21,6 +21,7 @@ def judge_master(master: MasterPlaylist, findings: Findings) -> None:
     for rendition in master.renditions:
         _rendition(master, rendition, findings)
     _groups(master, findings)
+    _captions(master, findings)
     judge_version(master, findings)
 
 
@@ -119,3 +120,11 @@ def _same_sets(master: MasterPlaylist, groups: dict[tuple[str, str], list[Rendit
         if names != wanted:
             told = f"the group {name} has other renditions than the group {known}"
             findings.add("group-sets", master.place(members[0].line), told)
+
+
+def _captions(master: MasterPlaylist, findings: Findings) -> None:
+    """Judge that either no variant has closed captions, or none says that it has none."""
+    without = [one for one in master.variants if one.attributes.raw.get("CLOSED-CAPTIONS") == "NONE"]
+    if without and len(without) < len(master.variants):
+        told = "this variant has CLOSED-CAPTIONS=NONE, and others have not"
+        findings.add("captions-mixed", master.place(without[0].line), told)
