@@ -9,7 +9,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from workplatform.service import JobService
-from workplatform.store.records import NewJob
+from workplatform.store.records import Created, NewJob
 
 _COMMITTERS: Final = 2
 _GROUP: Final = 150  # jobs of about a kilobyte: what a socket takes at once, so that no call waits half sent
@@ -17,10 +17,10 @@ _GROUP: Final = 150  # jobs of about a kilobyte: what a socket takes at once, so
 
 @dataclass(slots=True)
 class _Waiting:
-    """The jobs of one request, and where its greenlet waits for the moment of their creation."""
+    """The jobs of one request, and where its greenlet waits for what the store says of them."""
 
     jobs: Sequence[NewJob]
-    moment_ms: AsyncResult = field(default_factory=AsyncResult)
+    created: AsyncResult = field(default_factory=AsyncResult)
 
 
 class GroupCommit:
@@ -36,8 +36,8 @@ class GroupCommit:
         self._gathered: deque[_Waiting] = deque()
         self._committers = 0
 
-    def create(self, jobs: Sequence[NewJob]) -> int:
-        """Store at most JOBS_PER_CALL jobs and return the moment in ms of Unix time.
+    def create(self, jobs: Sequence[NewJob]) -> Created:
+        """Store at most JOBS_PER_CALL jobs; what is returned may tell of other requests' jobs too.
 
         Raises StoreUnavailableError; nobody knows then whether they were stored.
         """
@@ -46,7 +46,8 @@ class GroupCommit:
         if self._committers < _COMMITTERS:
             self._committers += 1
             gevent.spawn(self._run)
-        return int(waiting.moment_ms.get())
+        created: Created = waiting.created.get()
+        return created
 
     def _run(self) -> None:
         try:
@@ -65,10 +66,10 @@ class GroupCommit:
 
     def _commit(self, group: list[_Waiting]) -> None:
         try:
-            moment_ms = self._service.create([job for waiting in group for job in waiting.jobs])
+            created = self._service.create([job for waiting in group for job in waiting.jobs])
         except Exception as error:  # noqa: BLE001 - each request answers it, and logs what nobody foresaw
             for waiting in group:
-                waiting.moment_ms.set_exception(error)
+                waiting.created.set_exception(error)
         else:
             for waiting in group:
-                waiting.moment_ms.set(moment_ms)
+                waiting.created.set(created)

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.answers import PROBLEM, Answer, Header
 from workplatform.errors import (
+    IdempotencyError,
     IllegalTransitionError,
     InvalidSubmissionError,
     JobNotFoundError,
@@ -25,6 +26,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     InvalidSubmissionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     JobNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
+    IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _SENTENCES = {

@@ -1,25 +1,28 @@
 """POST /api/jobs: from the bytes of a request to the answer, without a web framework in between."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from api.answers import Answer, json_answer
+from api.answers import Answer, Header, json_answer
 from api.commit import GroupCommit
 from api.problems import RequestError, describe
 from workplatform.errors import InvalidSubmissionError
 from workplatform.service import JobService
 from workplatform.states import Status
 from workplatform.store.jobs import JOBS_PER_CALL
-from workplatform.store.records import NewJob
+from workplatform.store.records import Created, NewJob
 from workplatform.wire import timestamp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+_LONGEST_KEY = 255
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
@@ -32,15 +35,46 @@ class Submissions:
         self._max_body_bytes = max_body_bytes
 
     def answer(self, environ: "WSGIEnvironment") -> Answer:
-        """Store what the request submits; raises RequestError, InvalidSubmissionError or StoreUnavailableError."""
-        document = _parsed(environ, self._max_body_bytes)
-        if isinstance(document, list):
-            return self._many(document)
-        job = self._service.prepare(document)
-        receipt = _receipt(job, _iso(self._commit.create([job])))
-        return json_answer(receipt, status=HTTPStatus.ACCEPTED, headers=(("Location", f"/api/jobs/{job.id}"),))
+        """Store what the request submits.
 
-    def _many(self, documents: Sequence[object]) -> Answer:
+        Raises RequestError, InvalidSubmissionError, IdempotencyError or StoreUnavailableError.
+        """
+        body = _read(environ, self._max_body_bytes)
+        document = _parsed(body)
+        store = self._once(environ, body) if "HTTP_IDEMPOTENCY_KEY" in environ else self._store
+        if isinstance(document, list):
+            return self._many(document, store)
+        stored = store([self._service.prepare(document)])
+        [receipt] = stored.receipts
+        location = ("Location", f"/api/jobs/{receipt['jobId']}")
+        return json_answer(receipt, status=HTTPStatus.ACCEPTED, headers=(location, *stored.headers))
+
+    def _store(self, jobs: Sequence[NewJob]) -> "_Stored":
+        created = self._commit.create(jobs)
+        return _Stored([self._receipt(job, job.id, created) for job in jobs])
+
+    def _once(self, environ: "WSGIEnvironment", body: bytes) -> Callable[[Sequence[NewJob]], "_Stored"]:
+        """Return what stores the jobs of a request that bears an idempotency key; a key counts for one API key."""
+        key = idempotency_key(environ)
+        fingerprint = hashlib.sha256(body).hexdigest()
+
+        def store(jobs: Sequence[NewJob]) -> _Stored:
+            once = self._service.create_once(jobs, key=key, fingerprint=fingerprint)
+            pairs = zip(jobs, once.job_ids, strict=True)
+            receipts = [self._receipt(job, job_id, once.created) for job, job_id in pairs]
+            return _Stored(receipts, (("Idempotent-Replayed", "true"),) if once.is_replay else ())
+
+        return store
+
+    def _receipt(self, job: NewJob, job_id: str, created: Created) -> dict[str, Any]:
+        """Tell what became of a job: it was made as `job_id`, or another one is active with its unique key."""
+        if (other := created.others.get(job_id)) is not None:
+            document = self._service.get(other)
+            return {name: document[name] for name in ("jobId", "status", "createdAt")} | {"existing": True}
+        status = Status.SCHEDULED if job.begins_after(created.at_ms) else Status.QUEUED
+        return {"jobId": job_id, "status": status, "createdAt": _iso(created.at_ms)}
+
+    def _many(self, documents: Sequence[object], store: Callable[[Sequence[NewJob]], "_Stored"]) -> Answer:
         if not documents:
             raise InvalidSubmissionError("the array holds no job", [{"pointer": "", "detail": "must not be empty"}])
         if len(documents) > JOBS_PER_CALL:
@@ -50,10 +84,12 @@ class Submissions:
             )
         prepared = [self._prepared(document, number) for number, document in enumerate(documents)]
         jobs = [job for job in prepared if isinstance(job, NewJob)]
-        created_at = _iso(self._commit.create(jobs)) if jobs else ""
-        answers = [_receipt(item, created_at) if isinstance(item, NewJob) else item for item in prepared]
+        stored = store(jobs) if jobs else _Stored([])
+        receipts = iter(stored.receipts)
+        answers = [next(receipts) if isinstance(item, NewJob) else item for item in prepared]
         is_whole = len(jobs) == len(documents)
-        return json_answer(answers, status=HTTPStatus.ACCEPTED if is_whole else HTTPStatus.MULTI_STATUS)
+        status = HTTPStatus.ACCEPTED if is_whole else HTTPStatus.MULTI_STATUS
+        return json_answer(answers, status=status, headers=stored.headers)
 
     def _prepared(self, document: object, number: int) -> NewJob | dict[str, Any]:
         """Return the job, or the problem of an item that is not one, its pointers into the whole array."""
@@ -65,7 +101,27 @@ class Submissions:
             return {**problem, "errors": errors}
 
 
-def _parsed(environ: "WSGIEnvironment", max_body_bytes: int) -> object:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the client is told of the jobs of its request, in their order."""
+
+    receipts: Sequence[Mapping[str, Any]]
+    headers: tuple[Header, ...] = ()
+
+
+def idempotency_key(environ: "WSGIEnvironment") -> str:
+    """Return the name under which a request's outcome is kept; raises RequestError for a key of a wrong form."""
+    key = environ["HTTP_IDEMPOTENCY_KEY"].strip()
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST,
+            f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters, such as a UUID",
+            code="bad_idempotency_key",
+        )
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES:
         raise RequestError(
@@ -73,8 +129,12 @@ def _parsed(environ: "WSGIEnvironment", max_body_bytes: int) -> object:
             f"jobs are submitted as application/json, not as {media_type or 'an unnamed type'}",
             headers=(("Accept-Post", "application/json"),),
         )
+    return _body(environ, max_body_bytes)
+
+
+def _parsed(body: bytes) -> object:
     try:
-        return orjson.loads(_body(environ, max_body_bytes))
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}", code="bad_json") from error
 
@@ -91,11 +151,6 @@ def _body(environ: "WSGIEnvironment", most: int) -> bytes:
     if size > most:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request body may have {most} bytes")
     return body
-
-
-def _receipt(job: NewJob, created_at: str) -> dict[str, Any]:
-    status = Status.SCHEDULED if job.delay_ms else Status.QUEUED
-    return {"jobId": job.id, "status": status, "createdAt": created_at}
 
 
 def _iso(moment_ms: int) -> str:

@@ -25,8 +25,7 @@ def a_job(*, job_type: str = "nap", queue: str = "nap", priority: int = 2, delay
         priority=priority,
         spec=b'{"payload":{}}',
         message=a_message(job_id),
-        delay_ms=delay_ms,
-        reason="delay" if delay_ms else "",
+        terms=json.dumps({"delay": delay_ms}).encode() if delay_ms else b"",
     )
 
 

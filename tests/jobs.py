@@ -71,6 +71,14 @@ def nap(payload: Note, job: JobContext) -> Done:
     return Done(attempt=job.attempt)
 
 
+@job_type("stuck", queue="stuck", concurrency=1, retry=QUICK_RETRIES)
+def stuck(payload: Nothing, job: JobContext) -> Done:  # noqa: ARG001
+    """Ask for ever whether to stop, and do nothing else."""
+    while True:
+        job.check_cancelled()
+        time.sleep(0.02)
+
+
 @job_type("trace", queue="trace", concurrency=1, retry=QUICK_RETRIES)
 def trace(payload: Note, job: JobContext) -> Done:
     """Append the text to a file, so that a test sees what ran and in which order."""

@@ -10,9 +10,9 @@ from workplatform.errors import (
     EncoderError,
     RetryLater,
     ShuttingDown,
-    TimeLimitError,
     WorkerLostError,
 )
+from workplatform.lateness import TimeLimitError
 from workplatform.retry import RetryPolicy
 from workplatform.states import TRANSITIONS, Event, Status
 

@@ -14,7 +14,13 @@ from workers._git import Git, drop_stale_locks
 from workers._git_fetch import WANTED
 from workers._git_reading import Change, changes, facts, others
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, BuildFailedError, CommandFailedError, HealthCheckError, TimeLimitError
+from workplatform.errors import (
+    BadInputError,
+    BuildFailedError,
+    CommandFailedError,
+    HealthCheckError,
+)
+from workplatform.lateness import TimeLimitError
 
 _RESTORED_WITHIN: Final = timedelta(minutes=5)
 _TOLD: Final = (BuildFailedError, HealthCheckError, TimeLimitError, CommandFailedError)

@@ -21,8 +21,8 @@ from workplatform.errors import (
     CommandFailedError,
     HealthCheckError,
     JobError,
-    TimeLimitError,
 )
+from workplatform.lateness import TimeLimitError
 
 _CLEANED_WITHIN: Final = timedelta(minutes=5)
 _TOLD: Final = (BuildFailedError, HealthCheckError, TimeLimitError, CommandFailedError)

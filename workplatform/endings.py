@@ -18,9 +18,11 @@ from workplatform.errors import (
     WorkerLostError,
     is_caused_by_lack_of_space,
 )
+from workplatform.lateness import DeadlineError, ExpiredError
 from workplatform.retry import RetryPolicy
 from workplatform.states import Event, Status, WaitingReason
-from workplatform.store.records import Costs
+from workplatform.store.records import Costs, Record
+from workplatform.wire import timestamp
 
 _OF_PROGRAMS: Final = (EncoderError, CommandFailedError, ChildCrashedError)
 
@@ -70,6 +72,13 @@ def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) ->
         reason=WaitingReason.BACKOFF.value,
         error=facts,
     )
+
+
+def expiry(record: Record) -> JobError:
+    """Return why a job whose time is up fails: it has not begun in time, or else not ended in time."""
+    if record.expires_at is not None and (record.deadline is None or record.expires_at <= record.deadline):
+        return ExpiredError(f"the job had to begin by {timestamp(record.expires_at)}")
+    return DeadlineError(f"the job had to end by {timestamp(record.deadline)}")
 
 
 def may_be_for_lack_of_space(error: BaseException) -> bool:

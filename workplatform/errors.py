@@ -74,6 +74,12 @@ class IllegalTransitionError(PlatformError):
     code = "conflict"
 
 
+class IdempotencyError(PlatformError):
+    """This Idempotency-Key was used for another request: send the same body again, or take a new key."""
+
+    code = "idempotency_key_reused"
+
+
 class LeaseLostError(PlatformError):
     """This attempt no longer owns its job: another one runs it, or it has ended."""
 
@@ -252,12 +258,6 @@ class CommandFailedError(JobError):
     """A program ended with an error."""
 
     code = "command_failed"
-
-
-class TimeLimitError(JobError):
-    """The job ran longer than its time limit."""
-
-    code = "timeout"
 
 
 class WorkerLostError(JobError):

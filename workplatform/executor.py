@@ -2,73 +2,29 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any
 
 import orjson
 import structlog
 from pydantic import ValidationError
 
-from workplatform.callbacks import Callbacks
-from workplatform.children import ChildPool
+from workplatform.attempt import Attempt, Tools, stall_timeout
 from workplatform.context import JobContext
 from workplatform.endings import Next, after_failure, after_success
 from workplatform.errors import BadInputError, Cancelled, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
-from workplatform.gauge import Gauge, or_lack_of_space
-from workplatform.heart import Heart
+from workplatform.gauge import or_lack_of_space
 from workplatform.models import Result
-from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
-from workplatform.registry import JobType, Registry
+from workplatform.registry import JobType
 from workplatform.secretfiles import named_secret
-from workplatform.settings import Settings
 from workplatform.states import Status
-from workplatform.storage.files import AttemptFiles, Remotes
-from workplatform.storage.journal import Journals
+from workplatform.storage.files import AttemptFiles
 from workplatform.storage.local import LocalFiles
-from workplatform.storage.paths import Roots
-from workplatform.store.jobs import JobStore
 from workplatform.store.records import Beat, Claimant, Grant, NewJob, Refusal, Settled, Settlement
-from workplatform.submission import Submitter
 from workplatform.telling import raise_refusal, raise_unless_completed
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every attempt of a process shares."""
-
-    settings: Settings
-    store: JobStore
-    heart: Heart
-    gauge: Gauge
-    children: ChildPool
-    journals: Journals
-    roots: Roots
-    outbound: Outbound
-    remotes: Remotes
-    registry: Registry
-    submitter: Submitter
-    callbacks: Callbacks
-
-
-@dataclass(slots=True)
-class Attempt:
-    """An attempt in progress."""
-
-    grant: Grant
-    job_type: JobType
-    message: bytes
-    pulse: Pulse
-    files: AttemptFiles
-    log: Any
-    result: bytes = b""
-    result_document: Any = None
-    job_has_ended: bool = False
-    may_be_resumed: bool = True
 
 
 class Executor:
@@ -153,7 +109,13 @@ class Executor:
 
     def _open(self, job_type: JobType, grant: Grant) -> Attempt:
         tools = self._tools
-        pulse = Pulse(grant.id, grant.fence, time_limit=job_type.time_limit, on_change=tools.heart.changed)
+        pulse = Pulse(
+            grant.id,
+            grant.fence,
+            time_limit=job_type.time_limit,
+            on_change=tools.heart.changed,
+            stall_timeout=stall_timeout(grant),
+        )
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
         workspace = tools.settings.data_dir / "work"

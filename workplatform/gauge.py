@@ -67,7 +67,7 @@ class Gauge:
             for usage in files.usage():
                 taken_bytes += usage.taken_bytes
                 takers[usage.device].append((usage.taken_bytes, pulse, usage))
-            pulse.most_bytes = max(pulse.most_bytes, taken_bytes)
+            pulse.takes(taken_bytes)
             if taken_bytes > self.limits.most_bytes:
                 self._stop(pulse, taken_bytes, _over(taken_bytes, self.limits.most_bytes))
         for group in takers.values():

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 
-from workplatform.errors import TimeLimitError
+from workplatform.lateness import TimeLimitError
 from workplatform.ports import Reporter
 
 

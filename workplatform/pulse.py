@@ -6,24 +6,38 @@ from collections import deque
 from datetime import timedelta
 from typing import Any, Final
 
-from workplatform.errors import PlatformError, TimeLimitError
+from workplatform.errors import (
+    PlatformError,
+)
+from workplatform.lateness import StalledError, TimeLimitError
 from workplatform.store.keys import LOG_LINES
 from workplatform.store.records import Beat
 
 _LONGEST_LINE: Final = 4000
 _LINES_A_BEAT: Final = 200
+_MERCY: Final = timedelta(seconds=30)
 
 
 class Pulse:
     """The Reporter of one attempt. The handler's thread writes it, the heart reads it."""
 
-    def __init__(self, job_id: str, fence: int, *, time_limit: timedelta, on_change: threading.Event) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        fence: int,
+        *,
+        time_limit: timedelta,
+        on_change: threading.Event,
+        stall_timeout: timedelta | None = None,
+    ) -> None:
         self.job_id = job_id
         self.fence = fence
         self._lock = threading.Lock()
         self._on_change = on_change
         self._started = self._stage_started = time.monotonic()
         self._time_limit = time_limit
+        self._stall_timeout = stall_timeout
+        self._moved = self._started
         self._reason: PlatformError | None = None
         self._progress = 0.0
         self._stage = ""
@@ -36,6 +50,8 @@ class Pulse:
     def progress(self, percent: float, message: str | None) -> None:
         """Note progress; it never goes backwards."""
         with self._lock:
+            if percent > self._progress or message not in (None, self._message):
+                self._moved = time.monotonic()
             self._progress = max(self._progress, min(100.0, percent))
             self._message = self._message if message is None else message
             self._changed = True
@@ -47,6 +63,7 @@ class Pulse:
         with self._lock:
             self._end_stage(now)
             self._stage, self._stage_started = name, now
+            self._moved = now
             self._changed = True
         self._on_change.set()
 
@@ -54,6 +71,7 @@ class Pulse:
         """Keep a line for the job's log."""
         with self._lock:
             self._lines.append(line[:_LONGEST_LINE])
+            self._moved = time.monotonic()
         self._on_change.set()
 
     def check(self) -> None:
@@ -62,6 +80,15 @@ class Pulse:
             raise self._reason
         if self.elapsed > self._time_limit:
             raise TimeLimitError(f"the job ran longer than its time limit of {self._time_limit}")
+        if self._stall_timeout is not None and self._still > self._stall_timeout:
+            raise StalledError(f"the attempt showed no progress and wrote nothing for {self._stall_timeout}")
+
+    def takes(self, taken_bytes: int) -> None:
+        """Note what the attempt has on disk: writing is a sign of life too."""
+        with self._lock:
+            if taken_bytes > self.most_bytes:
+                self._moved = time.monotonic()
+                self.most_bytes = taken_bytes
 
     def stop(self, reason: PlatformError) -> bool:
         """Have the handler's next check raise; the first reason stays. Returns whether this one is it."""
@@ -78,8 +105,13 @@ class Pulse:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the time limit is over by so much that nothing can be expected of the handler any more."""
-        return self.elapsed > self._time_limit + timedelta(seconds=30)
+        """Whether a limit is over by so much that nothing can be expected of the handler any more."""
+        is_stalled = self._stall_timeout is not None and self._still > self._stall_timeout + _MERCY
+        return is_stalled or self.elapsed > self._time_limit + _MERCY
+
+    @property
+    def _still(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._moved)
 
     @property
     def message(self) -> str:

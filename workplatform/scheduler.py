@@ -16,9 +16,10 @@ import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform, build
-from workplatform.endings import after_failure
+from workplatform.endings import after_failure, describe, expiry
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
 from workplatform.settings import Settings
+from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
 from workplatform.store.records import Record, Settlement
 from workplatform.superseding import Superseding
@@ -48,11 +49,13 @@ class Scheduler:
 
     def tick(self) -> None:
         """Do what is due now."""
-        due, lapsed = self._store.due(_BATCH)
-        for job_id in due:
+        due = self._store.due(_BATCH)
+        for job_id in due.expired:
+            self._expire(job_id)
+        for job_id in due.scheduled:
             self._promote(job_id)
         if time.monotonic() >= self._no_reaping_before:
-            for job_id in lapsed:
+            for job_id in due.lapsed:
                 self._reap(job_id)
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweep)
@@ -65,6 +68,18 @@ class Scheduler:
         record = self._record(job_id)
         if record and not self._superseding.finds(record):
             self._store.promote(job_id, self._submitter.wakeup(record))
+
+    def _expire(self, job_id: str) -> None:
+        """Fail a job that has not begun, or not ended, in time."""
+        record = self._record(job_id)
+        if record is None:
+            return
+        error = expiry(record)
+        callback = self._callbacks.for_ending(
+            record, status=Status.FAILED, result=None, error=error.message, duration_ms=None
+        )
+        if self._store.expire(job_id, message=error.message, error=orjson.dumps(describe(error)), callback=callback):
+            _log.info("job_expired", job_id=job_id, code=error.code)
 
     def _reap(self, job_id: str) -> None:
         """Give a job whose worker is silent to another one, or fail it if its attempts are used up."""

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from workplatform.callbacks import Callbacks
-from workplatform.errors import IllegalTransitionError
+from workplatform.errors import IdempotencyError, IllegalTransitionError
 from workplatform.masking import masked_payload
 from workplatform.registry import Registry
 from workplatform.roster import roster
 from workplatform.states import Status
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import CommittedOutput, LogLine, NewJob, Page, Record
+from workplatform.store.records import CommittedOutput, Created, CreatedOnce, LogLine, NewJob, Page, Record
 from workplatform.submission import Submitter
 from workplatform.superseding import Superseding
 from workplatform.wire import job_document
+
+_REMEMBERED: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,25 @@ class JobService:
         """Check one submission, storing nothing; raises InvalidSubmissionError."""
         return self._submitter.prepare(document)
 
-    def create(self, jobs: Sequence[NewJob]) -> int:
-        """Store prepared jobs in one atomic step; returns the moment in ms of Unix time."""
+    def create(self, jobs: Sequence[NewJob]) -> Created:
+        """Store prepared jobs in one atomic step."""
         created = self._store.create(jobs)
         for job in jobs:
             self._superseding.after(job)
         return created
+
+    def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str) -> CreatedOnce:
+        """Store prepared jobs in one atomic step, or return what the first request with this key has stored.
+
+        Raises IdempotencyError if that request was another one.
+        """
+        once = self._store.create_once(jobs, key=key, fingerprint=fingerprint, remembered=_REMEMBERED)
+        if once.fingerprint != fingerprint:
+            raise IdempotencyError
+        if not once.is_replay:
+            for job in jobs:
+                self._superseding.after(job)
+        return once
 
     def get(self, job_id: str) -> dict[str, Any]:
         """Return a job as a document; raises JobNotFoundError."""
@@ -91,7 +106,7 @@ class JobService:
         """Queue a failed or cancelled job again; raises JobNotFoundError or IllegalTransitionError."""
         refusal = self._store.retry(job_id, self._submitter.wakeup(self._store.get(job_id)))
         if refusal:
-            raise IllegalTransitionError(f"only failed and cancelled jobs can be retried; this one is {refusal}")
+            raise IllegalTransitionError(refusal)
         return Status.QUEUED
 
     def outputs(self, job_id: str) -> Sequence[CommittedOutput]:

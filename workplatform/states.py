@@ -24,8 +24,8 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.WAITING: frozenset({Status.QUEUED, Status.SCHEDULED, Status.CANCELLED, Status.FAILED}),
-    Status.SCHEDULED: frozenset({Status.QUEUED, Status.WAITING, Status.CANCELLED}),
-    Status.QUEUED: frozenset({Status.RUNNING, Status.WAITING, Status.CANCELLED}),
+    Status.SCHEDULED: frozenset({Status.QUEUED, Status.WAITING, Status.FAILED, Status.CANCELLED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.WAITING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.COMPLETED, Status.FAILED, Status.SCHEDULED, Status.QUEUED, Status.CANCELLED}),
     Status.COMPLETED: frozenset(),
     Status.FAILED: frozenset({Status.QUEUED}),

@@ -13,6 +13,7 @@ from workplatform.models import WireModel
 from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
+from workplatform.terms import Terms
 from workplatform.urls import http_url
 
 M = TypeVar("M", bound=WireModel)
@@ -31,7 +32,7 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Submission(WireModel):
+class Submission(Terms):
     """The body of POST /api/jobs."""
 
     type: str = Field(description="The job type", examples=["thumbnail"])
@@ -72,7 +73,7 @@ class Submitter:
             priority=priority,
             spec=orjson.dumps(_spec(submission)),
             message=self.build_message(job_id, job_type.name, job_type.queue, priority),
-            series=f"{job_type.name}:{job_type.series(payload)}" if job_type.series else "",
+            terms=submission.words(series=f"{job_type.name}:{job_type.series(payload)}" if job_type.series else ""),
         )
 
     def wakeup(self, record: Record) -> bytes:
@@ -119,6 +120,8 @@ def _spec(submission: Submission) -> dict[str, Any]:
         spec["retryPolicy"] = submission.retry_policy.model_dump(by_alias=True)
     if submission.max_retries is not None:
         spec["maxRetries"] = submission.max_retries
+    if submission.stall_timeout is not None:
+        spec["stallTimeout"] = submission.stall_timeout
     if submission.tags:
         spec["tags"] = submission.tags
     return spec

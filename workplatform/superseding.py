@@ -26,10 +26,11 @@ class Superseding:
 
     def after(self, job: NewJob) -> None:
         """Cancel what a job that was just stored supersedes; what Redis does not let us do now, the scheduler does."""
-        if not job.series:
+        series = job.series
+        if not series:
             return
         with suppress(StoreUnavailableError, JobNotFoundError):
-            ids = self._store.series(job.series)
+            ids = self._store.series(series)
             older = ids[: ids.index(job.id)] if job.id in ids else []
             for other in older:
                 self._cancel(self._store.get(other), by=job.id, spare_running=not self._takes_running(job))

@@ -36,6 +36,9 @@ def job_document(record: Record, *, max_retries: int, served: Container[str]) ->
         "startedAt": timestamp(record.started_at),
         "finishedAt": timestamp(record.finished_at),
         "runAt": timestamp(record.due_at),
+        "expiresAt": timestamp(record.expires_at),
+        "deadline": timestamp(record.deadline),
+        "uniqueKey": record.unique_key,
         "duration": record.duration_ms,
     }
 

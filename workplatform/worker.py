@@ -19,11 +19,12 @@ import structlog
 from workplatform import browsing
 from workplatform.alive import SignOfLife
 from workplatform.announcing import Announcer
+from workplatform.attempt import Tools
 from workplatform.bootstrap import Platform, build
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
-from workplatform.executor import Executor, Tools
+from workplatform.executor import Executor
 from workplatform.gauge import Gauge
 from workplatform.heart import Chore, Heart
 from workplatform.registry import JobType, preloads

@@ -1,5 +1,7 @@
 """Series: of their jobs one runs at a time, and only the newest is worth running."""
 
+import json
+
 import pytest
 
 from tests.builders import (
@@ -25,7 +27,7 @@ HELD = Refusal("series")
 
 
 def a_deploy(store: JobStore, series: str = "deploy:p") -> NewJob:
-    job = a_job()._replace(series=series)
+    job = a_job()._replace(terms=json.dumps({"series": series}).encode())
     store.create([job])
     return job
 
@@ -35,7 +37,7 @@ def asked(store: JobStore, job: NewJob) -> object:
 
 
 def due(store: JobStore) -> list[str]:
-    return store.due(10)[0]
+    return store.due(10).scheduled
 
 
 def cancel(store: JobStore, job: NewJob) -> tuple[bool, str]:
@@ -128,7 +130,7 @@ def test_a_lost_worker_frees_its_series(store: JobStore) -> None:
     claim(store, first, a_claimant(lease=GONE))
     second = a_deploy(store)
     assert asked(store, second) == HELD, "until the scheduler has taken the job from its worker"
-    eventually(lambda: store.due(10)[1] == [first.id])
+    eventually(lambda: store.due(10).lapsed == [first.id])
     assert store.reap(first.id, 1, given_back(first.id))
     assert due(store) == [second.id]
     store.release(first.id, 1)

@@ -15,6 +15,9 @@ from workplatform.store.keys import Keys
 from workplatform.store.records import (
     Beat,
     Claimant,
+    Created,
+    CreatedOnce,
+    Due,
     Grant,
     LogLine,
     NewJob,
@@ -43,15 +46,22 @@ class JobStore:
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)
 
-    def create(self, jobs: Sequence[NewJob]) -> int:
-        """Create jobs with their messages; returns the moment in ms. At most JOBS_PER_CALL are one atomic step."""
-        created = 0
+    def create(self, jobs: Sequence[NewJob]) -> Created:
+        """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""
+        at_ms, others = 0, dict[str, str]()
         for start in range(0, len(jobs), JOBS_PER_CALL):
-            words: list[Word] = []
-            for job in jobs[start : start + JOBS_PER_CALL]:
-                words += job
-            created = int(self._scripts("submit", *words))
-        return created
+            created = _created(self._scripts("submit", *_words(jobs[start : start + JOBS_PER_CALL])))
+            at_ms = created.at_ms
+            others |= created.others
+        return Created(at_ms, others)
+
+    def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str, remembered: timedelta) -> CreatedOnce:
+        """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created."""
+        answer = self._scripts("submit_once", key, fingerprint, _ms(remembered), *_words(jobs))
+        if answer[0] == b"known":
+            _, first, created, ids = answer
+            return CreatedOnce(_created(orjson.loads(created)), orjson.loads(ids), first.decode(), is_replay=True)
+        return CreatedOnce(_created(answer[1]), [job.id for job in jobs], fingerprint, is_replay=False)
 
     def get(self, job_id: str) -> Record:
         """Return a job; raises JobNotFoundError."""
@@ -147,11 +157,20 @@ class JobStore:
         return answer[0] == b"ok", answer[1].decode()
 
     def retry(self, job_id: str, message: bytes) -> str | None:
-        """Queue a failed or cancelled job again; returns the status that forbids it, if one does."""
+        """Queue a failed or cancelled job again; returns what forbids it, if something does."""
         answer = self._scripts("retry", job_id, message)
-        if answer[0] == b"unknown":
-            raise JobNotFoundError(f"there is no job {job_id}")
-        return answer[1].decode() if answer[0] == b"refused" else None
+        match answer[0]:
+            case b"unknown":
+                raise JobNotFoundError(f"there is no job {job_id}")
+            case b"refused":
+                return f"only failed and cancelled jobs can be retried; this one is {answer[1].decode()}"
+            case b"held":
+                return f"job {answer[1].decode()} with the same uniqueKey is active"
+        return None
+
+    def expire(self, job_id: str, *, message: str, error: bytes, callback: NewJob | None) -> bool:
+        """Fail a job whose time is up; False if it has ended, or has begun in time."""
+        return bool(self._scripts("expire", job_id, message, error, *(callback or ())))
 
     def series(self, series: str) -> list[str]:
         """Return the jobs of a series, oldest first: those that are not final, and the newest one while there are."""
@@ -162,10 +181,9 @@ class JobStore:
         """Tell that an attempt has really ended whose job was cancelled or taken away."""
         self._scripts("release", job_id, fence)
 
-    def due(self, most: int) -> tuple[list[str], list[str]]:
-        """Return the ids of scheduled jobs that are due and of running jobs whose lease has run out."""
-        scheduled, lapsed = self._scripts("due", most)
-        return [job_id.decode() for job_id in scheduled], [job_id.decode() for job_id in lapsed]
+    def due(self, most: int) -> Due:
+        """Return the jobs that a moment has come for."""
+        return Due(*([job_id.decode() for job_id in ids] for ids in self._scripts("due", most)))
 
     def promote(self, job_id: str, message: bytes) -> bool:
         """Queue a scheduled job that is due."""
@@ -199,6 +217,19 @@ class JobStore:
     def ping(self) -> None:
         """Raise StoreUnavailableError if Redis does not answer."""
         self._connector.read(lambda client: client.ping())
+
+
+def _words(jobs: Iterable[NewJob]) -> list[Word]:
+    words: list[Word] = []
+    for job in jobs:
+        words += job
+    return words
+
+
+def _created(answer: Sequence[Any]) -> Created:
+    at_ms, *others = answer
+    names = [name.decode() if isinstance(name, bytes) else name for name in others]
+    return Created(int(at_ms), dict(zip(names[::2], names[1::2], strict=True)))
 
 
 def _claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:

@@ -13,6 +13,9 @@
 | suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
 | sequence | string | the last sequence number given to a queued job | for ever |
 | scheduled | zset | jobs that wait for a moment or for their series, by when to look (ms) | while they wait |
+| limited | zset | jobs that have to begin or to end in time, by that moment (ms) | until they do |
+| unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
+| idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
 | leases | zset | running jobs by the end of their lease (ms) | while running |
 | finished | zset | final jobs by the moment they ended (ms) | RETENTION after end |
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |

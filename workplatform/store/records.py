@@ -16,7 +16,7 @@ Costs = Literal["attempt", "retry", "nothing"]
 class NewJob(NamedTuple):
     """A job to create, as the words that create() of the Lua scripts reads, in their order.
 
-    `spec` is the JSON of a Spec, `message` what Celery's workers understand.
+    `spec` is the JSON of a Spec, `message` what Celery's workers understand, `terms` JSON as create() explains it.
     """
 
     id: str
@@ -25,9 +25,35 @@ class NewJob(NamedTuple):
     priority: int
     spec: bytes
     message: bytes
-    delay_ms: int = 0
-    reason: str = ""
-    series: str = ""
+    terms: bytes = b""
+
+    @property
+    def series(self) -> str:
+        """The series that the job belongs to, if it does."""
+        return str(orjson.loads(self.terms).get("series", "")) if self.terms else ""
+
+    def begins_after(self, moment_ms: int) -> bool:
+        """Whether a job created at that moment has to wait for another one."""
+        terms = orjson.loads(self.terms) if self.terms else {}
+        return "delay" in terms or int(terms.get("runAt", 0)) > moment_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The moment in ms at which jobs were created; `others` names the active job for each that was not, by its id."""
+
+    at_ms: int
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedOnce:
+    """What a request with an idempotency key has created: now, or before (`is_replay`), by whose fingerprint."""
+
+    created: Created
+    job_ids: Sequence[str]
+    fingerprint: str
+    is_replay: bool
 
 
 class CommittedOutput(TypedDict):
@@ -63,6 +89,9 @@ class Record:
     error: Mapping[str, Any] | None
     outputs: Sequence[CommittedOutput]
     series: str | None = None
+    unique_key: str | None = None
+    expires_at: datetime | None = None
+    deadline: datetime | None = None
 
     @property
     def duration_ms(self) -> int | None:
@@ -94,6 +123,15 @@ class Grant:
     retries: int
     spec: Mapping[str, Any]
     waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Ids of scheduled jobs to look at now, of running jobs whose lease has run out, of jobs whose time is up."""
+
+    scheduled: list[str]
+    lapsed: list[str]
+    expired: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +241,9 @@ def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
         error=_json(fields.get("error")),
         outputs=_json(fields.get("outputs")) or (),
         series=_text(fields.get("series")),
+        unique_key=_text(fields.get("unique")),
+        expires_at=_moment(fields.get("expiresAt")),
+        deadline=_moment(fields.get("deadline")),
     )
 
 

@@ -17,6 +17,7 @@ local function job_key(id) return P .. 'job:' .. id end
 local function index_key(type, status) return P .. 'index:' .. type .. ':' .. status end
 local function series_key(series) return P .. 'series:' .. series end
 local function holder_key(series) return P .. 'holder:' .. series end
+local function unique_key(type, unique) return P .. 'unique:' .. type .. ':' .. unique end
 local function queued_key(queue, priority) return P .. 'queued:' .. queue .. ':' .. priority end
 
 -- kombu's name for the list of a queue at a priority; 0 has the bare name.
@@ -56,47 +57,91 @@ local function push(id, queue, priority, message, front)
   redis.call('ZADD', queued_key(queue, priority), number, id)
 end
 
--- Creates jobs from `args`, nine words a job, from position `first` on:
--- id, type, queue, priority, spec (JSON), message, delay in ms (0 = now), reason for the delay, series ('' = none).
+-- Whether another job that is not final holds a unique key; returns its id.
+local function unique_holder(type, unique)
+  local other = redis.call('GET', unique_key(type, unique))
+  if other and not FINAL[redis.call('HGET', job_key(other), 'status') or 'failed'] then return other end
+end
+
+-- Notes when a job has to have begun (only until it has) or has to have ended, whichever comes first.
+local function limit_time(id, expires, deadline)
+  if not expires and not deadline then
+    redis.call('ZREM', P .. 'limited', id)
+  else
+    redis.call('ZADD', P .. 'limited', math.min(expires or math.huge, deadline or math.huge), id)
+  end
+end
+
+-- Writes what a job's terms ask for beside its first moment.
+local function impose(id, type, number, terms, now)
+  local expires = terms.ttl and now + terms.ttl or terms.expiresAt
+  local deadline = terms.within and now + terms.within or terms.deadline
+  if expires then redis.call('HSET', job_key(id), 'expiresAt', expires) end
+  if deadline then redis.call('HSET', job_key(id), 'deadline', deadline) end
+  if expires or deadline then limit_time(id, expires, deadline) end
+  if terms.unique then
+    redis.call('HSET', job_key(id), 'unique', terms.unique)
+    redis.call('SET', unique_key(type, terms.unique), id)
+  end
+  if terms.series then
+    redis.call('HSET', job_key(id), 'series', terms.series)
+    redis.call('ZADD', series_key(terms.series), number, id)
+  end
+end
+
+local NO_TERMS = {}
+
+-- Creates jobs from `args`, seven words a job, from position `first` on:
+-- id, type, queue, priority, spec (JSON), message, terms ('' = none, or a JSON object, moments and spans in ms):
+--   delay or runAt: not before;  ttl or expiresAt: fails if not begun by then;  within or deadline: fails if not ended;
+--   unique: not made while another active job of its type has the same word;  series: see below.
 -- One call per list and index, not per job: bulk submission lives on that.
+-- Returns {moment, id and the id of the active job in its place, for each that was not made}.
 local function create(args, first)
   local now = now_ms()
-  local count = math.floor((#args - first + 1) / 9)
+  local count = math.floor((#args - first + 1) / 7)
   local number = redis.call('INCRBY', P .. 'sequence', count) - count
-  local lists, queued, indexes, types = {}, {}, {}, {}
+  local lists, queued, indexes, types, answer = {}, {}, {}, {}, {now}
   local function collect(groups, key, ...)
     local group = groups[key]
     if not group then group = {}; groups[key] = group end
     for _, word in ipairs({...}) do group[#group + 1] = word end
   end
-  for at = first, #args, 9 do
+  local function make(at, terms)
     local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
-    local delay = tonumber(args[at + 6])
-    local status = delay > 0 and 'scheduled' or 'queued'
-    number = number + 1
-    if delay > 0 then
+    local due = terms.delay and now + terms.delay or terms.runAt
+    local status = due and due > now and 'scheduled' or 'queued'
+    if status == 'scheduled' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
-        'status', status, 'createdAt', now, 'reason', args[at + 7], 'dueAt', now + delay)
-      redis.call('ZADD', P .. 'scheduled', now + delay, id)
+        'status', status, 'createdAt', now, 'reason', 'delay', 'dueAt', due)
+      redis.call('ZADD', P .. 'scheduled', due, id)
     else
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'sequence', number)
       collect(lists, list_key(queue, priority), args[at + 5])
       collect(queued, queued_key(queue, priority), number, id)
     end
-    if args[at + 8] ~= '' then
-      redis.call('HSET', job_key(id), 'series', args[at + 8])
-      redis.call('ZADD', series_key(args[at + 8]), number, id)
-    end
+    if terms ~= NO_TERMS then impose(id, type, number, terms, now) end
     collect(indexes, index_key(type, status), 0, id)
     types[type] = true
     emit('job:queued', id, type, status)
+  end
+  for at = first, #args, 7 do
+    local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NO_TERMS
+    local other = terms.unique and unique_holder(args[at + 1], terms.unique)
+    number = number + 1
+    if other then
+      answer[#answer + 1] = args[at]
+      answer[#answer + 1] = other
+    else
+      make(at, terms)
+    end
   end
   for key, members in pairs(indexes) do redis.call('ZADD', key, unpack(members)) end
   for key, members in pairs(queued) do redis.call('ZADD', key, unpack(members)) end
   for key, messages in pairs(lists) do redis.call('LPUSH', key, unpack(messages)) end
   for type in pairs(types) do redis.call('SADD', P .. 'types', type) end
-  return now
+  return answer
 end
 
 -- Takes a running job from its worker: lease and slot. Who it was stays in the record, for people.
@@ -186,6 +231,43 @@ local function leave_series(series, id)
   if newest == id or FINAL[redis.call('HGET', job_key(newest), 'status') or 'failed'] then redis.call('DEL', key) end
 end
 
+-- Does what every ending of a job has in common; `record` is {series, unique, expiresAt, deadline}.
+local function conclude(id, type, now, record)
+  redis.call('ZADD', P .. 'finished', now, id)
+  if record[1] then leave_series(record[1], id) end
+  if record[2] and redis.call('GET', unique_key(type, record[2])) == id then
+    redis.call('DEL', unique_key(type, record[2]))
+  end
+  if record[3] or record[4] then redis.call('ZREM', P .. 'limited', id) end
+end
+
+-- Ends a job from outside, whatever it does: a running one's worker learns it at its next beat.
+-- Returns its status before; nothing is done if that is final, or 'running' and `spares_running`.
+local function end_job(id, next_status, event, text, failure, spares_running)
+  local key = job_key(id)
+  local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'node', 'progress', 'stage', 'fence',
+    'series', 'unique', 'expiresAt', 'deadline')
+  local status, type, series = record[1], record[2], record[9]
+  if not status or FINAL[status] or (status == 'running' and spares_running) then return status end
+  local now = now_ms()
+  if status == 'running' then
+    -- Its worker needs a moment to end it; until then nobody else of its series may begin.
+    local left = (redis.call('ZSCORE', P .. 'leases', id) or now) - now
+    if series and holds(series, id, record[8]) then redis.call('PEXPIRE', holder_key(series), math.max(left, 1000)) end
+    unclaim(id, record[5])
+  end
+  redis.call('ZREM', queued_key(record[3], record[4]), id)
+  redis.call('ZREM', P .. 'scheduled', id)
+  redis.call('HDEL', key, 'reason', 'dueAt')
+  redis.call('HSET', key, 'status', next_status, 'finishedAt', now, 'message', text)
+  if failure ~= '' then redis.call('HSET', key, 'error', failure) end
+  move(id, type, status, next_status)
+  emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
+    'error', failure})
+  conclude(id, type, now, {record[9], record[10], record[11], record[12]})
+  return status
+end
+
 -- Has a job wait for its series: the scheduler looks again after `delay` ms.
 local function park(id, type, status, delay)
   local due = now_ms() + delay
@@ -201,7 +283,7 @@ end
 local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
-    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series')
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -209,6 +291,9 @@ local function claim_job(id, claimant, message)
     return {'granted', id, type, priority, record[6], record[7], record[8] or '0', record[9], now - record[10]}
   end
   if status ~= 'queued' then return {'gone', status or 'unknown'} end
+  local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
+  -- The scheduler is about to end it.
+  if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end
   local series = record[14]
   local superseded = series and is_superseded(series, id)
   if superseded or (series and is_held(series, id)) then
@@ -227,6 +312,10 @@ local function claim_job(id, claimant, message)
 
   local fence, attempts = (record[6] or 0) + 1, (record[7] or 0) + 1
   if series then redis.call('SET', holder_key(series), id .. ' ' .. fence) end
+  if expires then
+    redis.call('HDEL', key, 'expiresAt')
+    limit_time(id, nil, deadline)
+  end
   redis.call('ZREM', queued_key(queue, priority), id)
   redis.call('ZADD', P .. 'leases', now + lease, id)
   if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end

@@ -14,7 +14,7 @@ local message, costs, outputs, count = ARGV[11], ARGV[12], ARGV[13], tonumber(AR
 local words = tonumber(ARGV[15 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
-  'retries', 'attempts', 'next', 'outputs', 'series')
+  'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
@@ -59,9 +59,8 @@ if result ~= '' then set('result', result) end
 if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
-  if record[13] then leave_series(record[13], id) end
   set('finishedAt', now)
-  redis.call('ZADD', P .. 'finished', now, id)
+  conclude(id, type, now, {record[13], record[14], record[15], record[16]})
 elseif next_status == 'scheduled' then
   set('reason', reason)
   set('dueAt', now + delay)

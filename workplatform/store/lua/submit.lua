@@ -1,4 +1,4 @@
 -- Creates jobs and their messages.
--- ARGV: nine words a job, see create(). At most 800 jobs a call (Lua's unpack takes some 8,000 words).
--- Returns the moment of creation in ms.
+-- ARGV: seven words a job, see create(). At most 1,000 jobs a call (Lua's unpack takes some 8,000 words).
+-- Returns what create() does.
 return create(ARGV, 1)

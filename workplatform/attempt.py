@@ -1,0 +1,60 @@
+"""An attempt in progress, and the tools that all attempts of a process share."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from workplatform.callbacks import Callbacks
+from workplatform.children import ChildPool
+from workplatform.gauge import Gauge
+from workplatform.heart import Heart
+from workplatform.outbound import Outbound
+from workplatform.pulse import Pulse
+from workplatform.registry import JobType, Registry
+from workplatform.settings import Settings
+from workplatform.storage.files import AttemptFiles, Remotes
+from workplatform.storage.journal import Journals
+from workplatform.storage.paths import Roots
+from workplatform.store.jobs import JobStore
+from workplatform.store.records import Grant
+from workplatform.submission import Submitter
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt of a process shares."""
+
+    settings: Settings
+    store: JobStore
+    heart: Heart
+    gauge: Gauge
+    children: ChildPool
+    journals: Journals
+    roots: Roots
+    outbound: Outbound
+    remotes: Remotes
+    registry: Registry
+    submitter: Submitter
+    callbacks: Callbacks
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt in progress."""
+
+    grant: Grant
+    job_type: JobType
+    message: bytes
+    pulse: Pulse
+    files: AttemptFiles
+    log: Any
+    result: bytes = b""
+    result_document: Any = None
+    job_has_ended: bool = False
+    may_be_resumed: bool = True
+
+
+def stall_timeout(grant: Grant) -> timedelta | None:
+    """Return how long the job lets an attempt stand still, if it says so."""
+    asked_ms = grant.spec.get("stallTimeout")
+    return None if asked_ms is None else timedelta(milliseconds=asked_ms)

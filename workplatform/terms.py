@@ -1,0 +1,111 @@
+"""Terms: when a job may begin, by when it has to have begun or ended, and which other job makes it needless."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Self
+
+import orjson
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from workplatform.models import WireModel
+
+_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PART: Final = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)\s*")
+_LONGEST_MS: Final = 366 * _UNITS_MS["d"]
+_A_SPAN: Final = 'milliseconds, or a text such as "90s", "10m" or "1h30m" (units ms, s, m, h, d)'
+
+
+def milliseconds(value: Any) -> Any:
+    """Read "1h30m" and the like; leave all else to the validation of integers."""
+    if not isinstance(value, str):
+        return value
+    parts = list(_PART.finditer(value))
+    if not parts or "".join(part[0] for part in parts) != value.lstrip():
+        raise ValueError(f"a span is {_A_SPAN}")
+    return round(sum(float(part[1]) * _UNITS_MS[part[2]] for part in parts))
+
+
+def _text(value: Any) -> Any:
+    """Refuse numbers: nobody can tell seconds from milliseconds."""
+    if not isinstance(value, str | datetime):
+        raise ValueError("a moment is a text such as 2030-01-31T04:00:00Z")
+    return value
+
+
+def _span_or_moment(value: Any) -> Any:
+    return milliseconds(value) if isinstance(value, str) and _PART.match(value.lstrip()) and ":" not in value else value
+
+
+_SPAN_SCHEMA: Final = {"anyOf": [{"type": "integer"}, {"type": "string", "examples": ["10m"]}]}
+Span = Annotated[
+    int,
+    Field(strict=True, ge=1, le=_LONGEST_MS),
+    BeforeValidator(milliseconds),
+    WithJsonSchema(_SPAN_SCHEMA, mode="validation"),
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text)]
+Deadline = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=_LONGEST_MS)] | Moment,
+    BeforeValidator(_span_or_moment),
+]
+
+
+class Terms(WireModel):
+    """What a submission says about time, and about other jobs like it. Moments are by Redis's clock."""
+
+    delay: Span | None = Field(None, description=f"Do not begin before this has passed: {_A_SPAN}", examples=["10m"])
+    run_at: Moment | None = Field(
+        None, description="Do not begin before this moment (ISO 8601 with zone)", examples=["2030-01-31T04:00:00Z"]
+    )
+    ttl: Span | None = Field(None, description="Fail as `expired` if not begun within this", examples=["1h"])
+    expires_at: Moment | None = Field(
+        None, description="Fail as `expired` if not begun by this moment", examples=["2030-01-31T05:00:00Z"]
+    )
+    deadline: Deadline | None = Field(
+        None,
+        description="Fail as `deadline` if not ended, retries included, within this span or by this moment",
+        examples=["2h", "2030-01-31T06:00:00Z"],
+    )
+    stall_timeout: Span | None = Field(
+        None, description="End and retry an attempt that shows no progress and writes nothing for this", examples=["5m"]
+    )
+    unique_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="While a job of this type with the same key is active, it is answered instead of making another",
+        examples=["film-17"],
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse what contradicts itself."""
+        if self.delay is not None and self.run_at is not None:
+            raise ValueError("delay and runAt both say when to begin: leave one out")
+        if self.ttl is not None and self.expires_at is not None:
+            raise ValueError("ttl and expiresAt both say when the job expires: leave one out")
+        if self.delay is not None and self.ttl is not None and self.ttl <= self.delay:
+            raise ValueError("ttl counts from the submission and has to be longer than delay")
+        if self.run_at is not None and self.expires_at is not None and self.expires_at <= self.run_at:
+            raise ValueError("expiresAt has to be later than runAt")
+        return self
+
+    def words(self, *, series: str = "") -> bytes:
+        """Return the terms as create() of the Lua scripts reads them: JSON, or nothing where there are none."""
+        is_span = isinstance(self.deadline, int)
+        found = {
+            "delay": self.delay,
+            "runAt": _ms(self.run_at),
+            "ttl": self.ttl,
+            "expiresAt": _ms(self.expires_at),
+            "within": self.deadline if is_span else None,
+            "deadline": None if is_span else _ms(self.deadline),
+            "unique": self.unique_key,
+            "series": series or None,
+        }
+        said = {name: value for name, value in found.items() if value is not None}
+        return orjson.dumps(said) if said else b""
+
+
+def _ms(moment: datetime | int | None) -> int | None:
+    return round(moment.timestamp() * 1000) if isinstance(moment, datetime) else moment
