@@ -16,7 +16,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from workers._thumbnails import make_thumbnail
+from workers._thumbnails import make_thumbnails
 from workers.thumbnail import ThumbnailPayload
 
 ROUNDS = 7
@@ -74,7 +74,7 @@ def compare(video: Path, accuracy: str, rivals: dict[str, str]) -> dict[str, lis
 def ours(video: Path, accuracy: str, moment: str) -> None:
     """Do what a thumbnail job does in its child."""
     fields = {"videoPath": video.name, "outputPath": "a.webp", "width": 320, "timestamp": moment, "accuracy": accuracy}
-    make_thumbnail(video, video.with_name("ours.webp"), ThumbnailPayload.model_validate(fields))
+    list(make_thumbnails(video, [video.with_name("ours.webp")], ThumbnailPayload.model_validate(fields)))
 
 
 def theirs(program: str, video: Path, accuracy: str, moment: str) -> None:

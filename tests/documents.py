@@ -33,6 +33,7 @@ _CHANGING = frozenset(
         "node",
         "host",
         "hosts",
+        "blurhash",
     ]
 )
 

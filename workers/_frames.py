@@ -146,7 +146,7 @@ def _decoded(video: Video, group: _Group) -> _Found:
         orders.setdefault(pts(group.packets[place]), []).extend(found)
     for frame in decode_places(video, group.packets, group.orders):
         for order, is_past_end in orders[frame.pts or 0]:
-            yield order.number, _result(video, frame, is_past_end=is_past_end)
+            yield order.number, grab_of(video, frame, is_past_end=is_past_end)
 
 
 def _by_seeking(video: Video, orders: list[_Order], accuracy: Accuracy) -> _Found:
@@ -188,7 +188,7 @@ def _given(
     time, frame = chosen
     frame.pts = time
     is_past_end = _is_past_end(video, order, latest, length)
-    return order.number, _result(video, frame, is_past_end=is_past_end)
+    return order.number, grab_of(video, frame, is_past_end=is_past_end)
 
 
 def _is_past_end(video: Video, order: _Order, last: int, length: int | None) -> bool:
@@ -217,7 +217,8 @@ _WAYS: tuple[tuple[bool, _Way], ...] = (
 )
 
 
-def _result(video: Video, frame: VideoFrame, *, is_past_end: bool) -> Grab:
+def grab_of(video: Video, frame: VideoFrame, *, is_past_end: bool) -> Grab:
+    """Return a frame of the video as a grab; its time is told by its own clock."""
     aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio or Fraction(1)
     time = ((frame.pts or 0) - video.origin) * video.tick
     return Grab(frame, time, is_past_end, aspect if aspect > 0 else Fraction(1))

@@ -3,8 +3,7 @@
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import av
 from av.codec import CodecContext
@@ -13,13 +12,15 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from PIL import Image
 
+from workers._blurhash import SMALL_SIDE, blurhash
+from workers._encodings import BLACK, MAX_SIDES, Encoding, on_background
+from workers._formats import Format
 from workers._frames import Grab
+from workers._turns import ON_ITS_SIDE, swapped
 from workplatform.errors import EncoderError
 
-Format = Literal["webp", "jpg", "png", "avif"]
-
 _DEFAULT_WIDTH = 320
-_MAX_SIDE = 16383  # of WebP, the least of the four formats
+_MAX_SIDE = min(MAX_SIDES.values())
 _WIDE = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 _WEBP_METHOD = 4
 
@@ -35,23 +36,16 @@ _UPRIGHT = {
     (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
 }
-_ON_ITS_SIDE = frozenset(
-    {
-        Image.Transpose.ROTATE_270,
-        Image.Transpose.ROTATE_90,
-        Image.Transpose.TRANSPOSE,
-        Image.Transpose.TRANSVERSE,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture and its size in pixels."""
+    """An encoded picture, its size in pixels and its BlurHash."""
 
     data: bytes
     width: int
     height: int
+    blurhash: str
 
 
 def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, quality: int) -> Picture:
@@ -61,20 +55,20 @@ def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, 
     """
     try:
         if format_ == "webp" and _turn(grab.frame) is None:
-            size = _fit(_shown_size(grab, on_its_side=False), width, height)
-            return Picture(_webp_of_planes(grab.frame, size, quality), *size)
-        image = upright(grab, width, height)
-        return Picture(_encoded(image, format_, quality), *image.size)
+            size = _fit(_shown_size(grab, None), width, height)
+            data, small = _webp_of_planes(grab.frame, size, quality)
+        else:
+            data, small, size = _picture_of_pixels(upright(grab, width, height), Encoding(format_, quality))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise EncoderError(f"the frame could not be encoded as {format_}: {error}") from error
+    return Picture(data, *size, blurhash=blurhash(on_background(small, BLACK).tobytes(), *small.size))
 
 
 def upright(grab: Grab, width: int | None, height: int | None) -> Image.Image:
     """Return a frame upright, with square pixels, as large as asked, in the colours of ordinary screens."""
     turn = _turn(grab.frame)
-    on_its_side = turn in _ON_ITS_SIDE
-    across, down = _fit(_shown_size(grab, on_its_side=on_its_side), width, height)
-    image = _image(grab.frame, (down, across) if on_its_side else (across, down))
+    size = _fit(_shown_size(grab, turn), width, height)
+    image = _image(grab.frame, swapped(size, turn))
     return image if turn is None else image.transpose(turn)
 
 
@@ -93,9 +87,9 @@ def _turn(frame: VideoFrame) -> Image.Transpose | None:
     return _UPRIGHT.get((sign(a), sign(b), sign(c), sign(d)))
 
 
-def _shown_size(grab: Grab, *, on_its_side: bool) -> tuple[Fraction, Fraction]:
+def _shown_size(grab: Grab, turn: Image.Transpose | None) -> tuple[Fraction, Fraction]:
     width, height = grab.frame.width * grab.sample_aspect, Fraction(grab.frame.height)
-    return (height, width) if on_its_side else (width, height)
+    return (height, width) if turn in ON_ITS_SIDE else (width, height)
 
 
 def _fit(shown: tuple[Fraction, Fraction], width: int | None, height: int | None) -> tuple[int, int]:
@@ -107,8 +101,11 @@ def _fit(shown: tuple[Fraction, Fraction], width: int | None, height: int | None
     return max(1, round(shown[0] * scale)), max(1, round(shown[1] * scale))
 
 
-def _webp_of_planes(frame: VideoFrame, size: tuple[int, int], quality: int) -> bytes:
-    """Give the frame to libwebp without a detour over RGB, in the colour matrix and range that WebP prescribes."""
+def _webp_of_planes(frame: VideoFrame, size: tuple[int, int], quality: int) -> tuple[bytes, Image.Image]:
+    """Give the frame to libwebp without a detour over RGB, in the colour matrix and range that WebP prescribes.
+
+    Return the file, and the picture again for its BlurHash.
+    """
     pixels = "yuva420p" if _has_alpha(frame) else "yuv420p"
     scaled = _scaled(frame, size, pixels, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
     encoder = CodecContext.create("libwebp", "w")
@@ -116,12 +113,25 @@ def _webp_of_planes(frame: VideoFrame, size: tuple[int, int], quality: int) -> b
     encoder.time_base = Fraction(1, 25)
     encoder.options = {"quality": str(quality), "compression_level": str(_WEBP_METHOD)}
     scaled.pts, scaled.time_base = 0, encoder.time_base
-    return b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode(None)])
+    data = b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode(None)])
+    return data, _image(scaled, _small(size), src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG)
 
 
-def _image(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+def _picture_of_pixels(image: Image.Image, encoding: Encoding) -> tuple[bytes, Image.Image, tuple[int, int]]:
+    """Return the file, the picture again for its BlurHash, and its size."""
+    # What is behind the picture is black, as in a video player.
+    flat = on_background(image, BLACK) if encoding.format == "jpg" else image
+    return encoding.encode(flat), flat.resize(_small(flat.size), Image.Resampling.BOX), flat.size
+
+
+def _small(size: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, SMALL_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _image(frame: VideoFrame, size: tuple[int, int], **colours: Any) -> Image.Image:
     mode, pixels = ("RGBA", "rgba") if _has_alpha(frame) else ("RGB", "rgb24")
-    plane = _scaled(frame, size, pixels, dst_color_range=ColorRange.JPEG).planes[0]
+    plane = _scaled(frame, size, pixels, dst_color_range=ColorRange.JPEG, **colours).planes[0]
     return Image.frombuffer(mode, size, bytes(plane), "raw", mode, plane.line_size, 1)
 
 
@@ -135,22 +145,3 @@ def _scaled(frame: VideoFrame, size: tuple[int, int], pixels: str, **colours: An
 
 def _has_alpha(frame: VideoFrame) -> bool:
     return frame.format.has_palette or any(one.is_alpha for one in frame.format.components)
-
-
-def _encoded(image: Image.Image, format_: Format, quality: int) -> bytes:
-    out = BytesIO()
-    if format_ == "webp":
-        image.save(out, "WEBP", quality=quality, method=_WEBP_METHOD)
-    elif format_ == "png":
-        image.save(out, "PNG")
-    elif format_ == "avif":
-        image.save(out, "AVIF", quality=quality)
-    else:
-        image = _on_black(image) if image.mode == "RGBA" else image
-        image.save(out, "JPEG", quality=quality, optimize=True)
-    return out.getvalue()
-
-
-def _on_black(image: Image.Image) -> Image.Image:
-    """Drop transparency as a video player does: what is behind the picture is black."""
-    return Image.composite(image.convert("RGB"), Image.new("RGB", image.size), image.getchannel("A"))
