@@ -20,14 +20,15 @@ _VOD = ("-f", "hls", "-hls_time", SEGMENT_S, "-hls_playlist_type", "vod", "-hls_
 _INPUTS = (*picture(size="160x90", duration=SECONDS), *tone(SECONDS - 0.1, layout="mono"))
 
 
-def rendition(folder: Path, *options: object, kind: str = "ts") -> tuple[object, ...]:
+def rendition(folder: Path, *options: object, kind: str = "ts", after: tuple[object, ...] = ()) -> tuple[object, ...]:
     """Return ffmpeg's arguments for one more rendition."""
     folder.mkdir(parents=True)
+    segments: tuple[object, ...]
     if kind == "ts":
         segments = ("-hls_segment_filename", folder / "segment_%05d.ts")
     else:
         segments = ("-hls_segment_filename", folder / "segment_%05d.m4s", "-hls_segment_type", "fmp4")
-    return (*options, *_VOD, *segments, folder / "playlist.m3u8")
+    return (*options, *_VOD, *segments, *after, folder / "playlist.m3u8")
 
 
 def transport_streams(root: Path) -> Path:

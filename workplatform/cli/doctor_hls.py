@@ -29,7 +29,7 @@ def hls(path: Path, root: Path | None, keys: Path | None, playlists_only: bool, 
     if root is not None and not path.resolve().is_relative_to(root.resolve()):
         raise CommandError(f"{path} is not below {root}", 2)
     report = check(path, root=root, keys=keys, reads_media=not playlists_only)
-    click.echo(json.dumps(_document(report), ensure_ascii=False) if as_json else _text(report))
+    click.echo(json.dumps(_document(report)) if as_json else _text(report))
     sys.exit(1 if report.errors else 0)
 
 
@@ -45,15 +45,20 @@ def _document(report: Report) -> dict[str, object]:
 
 def _text(report: Report) -> str:
     lines = [line for finding in report.findings for line in _lines(finding)]
-    counts = f"{report.errors} errors, {report.warnings} warnings"
-    return "\n".join([*lines, f"{counts} in {report.playlists} playlists with {report.segments} segments"])
+    found = f"{_count(report.errors, 'error')}, {_count(report.warnings, 'warning')}"
+    looked_at = f"{_count(report.playlists, 'playlist')} with {_count(report.segments, 'segment')}"
+    return "\n".join([*lines, f"{found} in {looked_at}"])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _lines(finding: Finding) -> list[str]:
     severity = click.style(f"{finding.severity:<7}", fg=_COLOURS[finding.severity])
     place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
     return [
-        f"{severity}  {place}: {_plain(finding.message)}  [{finding.rule}, {finding.reference}]",
+        f"{severity}  {_plain(place)}: {_plain(finding.message)}  [{finding.rule}, {finding.reference}]",
         f"         mend: {finding.mend}",
     ]
 

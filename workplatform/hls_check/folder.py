@@ -10,6 +10,8 @@ from workplatform.hls_check.media import ByteRange
 
 # Real playlists of a day have some megabytes.
 _LARGEST_PLAYLIST_BYTES = 50_000_000
+# No system opens longer ones, and following their parts costs time.
+_LONGEST_NAME = 4096
 
 
 class Folder:
@@ -26,7 +28,7 @@ class Folder:
             return None
         parts = urlsplit(uri)
         name = unquote(parts.path)
-        if not name or "\0" in name:
+        if not name or "\0" in name or len(name) > _LONGEST_NAME:
             self._findings.add("file-missing", place, f"{_shown(uri)} names no file")
             return None
         path = self._resolved(PurePosixPath(place.file).parent / name)

@@ -37,6 +37,8 @@ class SegmentReader:
     findings: Findings
     pool: ChildPool
     threads: ThreadPoolExecutor
+    probe: Callable[[Order], Facts] = probe
+    patience_s: float = _PATIENCE_S
     read: int = 0
     _crashes: list[str] = field(default_factory=list)
 
@@ -93,13 +95,13 @@ class SegmentReader:
         if order is None or len(self._crashes) >= _MOST_CRASHES:
             return None
         try:
-            return self.pool.call(probe, _patience(_PATIENCE_S), order)
+            return self.pool.call(self.probe, _patience(self.patience_s), order)
         except ChildCrashedError as error:
             self._crashes.append(error.message)
         except JobError as error:
             return error.message
         except _TookTooLongError:
-            self._crashes.append(f"it could not be read within {_PATIENCE_S:.0f} s")
+            self._crashes.append(f"it could not be read within {self.patience_s:g} s")
         return self._crashes[-1]
 
 

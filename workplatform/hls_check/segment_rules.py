@@ -51,7 +51,10 @@ def _lengths(stream: Stream, findings: Findings) -> None:
 
 
 def _until_next(stream: Stream, number: int, main: Track, facts: Facts) -> float | None:
-    """Return how long it is until the next segment begins; None at the end, and where clocks jump."""
+    """Return how long it is until the next segment begins; None at the end, and where clocks jump.
+
+    Where the rate varies, the last picture may be shown for long: then the playlist has to know of it.
+    """
     piece = stream.read[number][0]
     if number + 1 == len(stream.read):
         return None
@@ -62,7 +65,9 @@ def _until_next(stream: Stream, number: int, main: Track, facts: Facts) -> float
     if following.segment.sequence != piece.segment.sequence + 1:
         return None
     real_s = step_s(main, other, facts)
-    return real_s if abs(real_s - main.duration_s) < max(_WRONG_S, 2 * float(main.frame_ticks * main.tick)) else None
+    is_told = abs(real_s - piece.segment.duration_s) < _NOTABLE_S
+    is_near = abs(real_s - main.duration_s) < max(_WRONG_S, 2 * float(main.frame_ticks * main.tick))
+    return real_s if is_told or is_near else None
 
 
 def _span_s(facts: Facts) -> float:
