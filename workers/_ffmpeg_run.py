@@ -10,6 +10,8 @@ from workplatform.context import JobContext
 from workplatform.errors import EncoderError, NoSpaceError
 
 _LOGGED_LINES = 20
+# Errors only: SVT-AV1 writes a page about itself otherwise, in place of what matters in the log.
+_ENVIRONMENT = {"SVT_LOG": "1"}
 
 
 def run_ffmpeg(
@@ -28,7 +30,7 @@ def run_ffmpeg(
             tell(progress)
 
     try:
-        ended = job.run(command, cwd=folder, on_stdout=read, on_stderr=tail.append)
+        ended = job.run(command, cwd=folder, env=_ENVIRONMENT, on_stdout=read, on_stderr=tail.append)
     finally:
         for line in tail:
             job.log(line)

@@ -1,0 +1,94 @@
+"""The ffmpeg commands of an encode job."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from workers._encode_codecs import Codec, Preset, Rate, TwoPasses, encoder_words
+from workers._encode_containers import Container
+from workers._encode_film import Film
+from workers._encode_picture import Picture
+from workers._encode_span import Span
+from workers._encode_tracks import Sound, Text, track_words
+from workers._ffmpeg import only_this_file, quiet_start
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is decided about an encoding but its rate; `frame_rate` is None where frames keep their times."""
+
+    source: Path
+    film: Film
+    span: Span
+    container: Container
+    codec: Codec
+    preset: Preset
+    picture: Picture
+    frame_rate: Fraction | None
+    sounds: Sequence[Sound]
+    texts: Sequence[Text]
+    has_fonts: bool
+    keeps_metadata: bool
+
+    @property
+    def expected_s(self) -> float | None:
+        """The length to expect, in seconds."""
+        return self.span.expected_s
+
+
+def encode_command(plan: Plan, rate: Rate, target: Path) -> list[str]:
+    """Return the command that writes the file, or, as the first of two passes, only its log.
+
+    It has to run in a folder of its own. Progress comes on standard output.
+    """
+    words = [*quiet_start(), *source_words(plan, plan.span), "-map", f"0:{plan.film.video.index}"]
+    is_first_pass = isinstance(rate, TwoPasses) and rate.number == 1
+    if not is_first_pass:
+        words += _maps(plan)
+    words += _ending(plan.span)
+    words += ["-vf", plan.picture.filters, *picture_words(plan, rate)]
+    if is_first_pass:
+        return [*words, "-f", "null", os.devnull]
+    words += track_words(plan.sounds, plan.texts)
+    words += _about(plan)
+    # No random numbers and no versions in the file: the same again is the same bytes.
+    words += ["-fflags", "+bitexact", "-max_muxing_queue_size", "4096", *plan.container.options]
+    return [*words, "-f", plan.container.muxer, f"file:{target}"]
+
+
+def source_words(plan: Plan, span: Span) -> list[str]:
+    """Return the options that open the source at the beginning of a span."""
+    words = [word for key, value in only_this_file(plan.film.video.container).items() for word in (f"-{key}", value)]
+    if span.seek_s:
+        words += ["-ss", f"{span.seek_s:.6f}"]
+    return [*words, "-i", f"file:{plan.source}"]
+
+
+def picture_words(plan: Plan, rate: Rate) -> list[str]:
+    """Return the options of the picture's encoder."""
+    tick = plan.picture.tick
+    words = encoder_words(plan.codec, plan.preset, rate, width=plan.picture.width)
+    # Every frame keeps its own time; none is doubled or dropped to fit a constant rate.
+    words += ["-fps_mode:v", "vfr", "-enc_time_base:v", f"{tick.numerator}:{tick.denominator}"]
+    if plan.codec == "hevc" and plan.container.muxer in {"mp4", "mov"}:
+        words += ["-tag:v", "hvc1"]
+    return words
+
+
+def _ending(span: Span) -> list[str]:
+    words = ["-ss", f"{span.run_up_s:.6f}"] if span.run_up_s else []
+    return [*words, "-t", f"{span.length_s:.6f}"] if span.length_s is not None else words
+
+
+def _maps(plan: Plan) -> list[str]:
+    tracks = [*(sound.track for sound in plan.sounds), *(text.track for text in plan.texts)]
+    words = [word for track in tracks for word in ("-map", f"0:{track.index}")]
+    return [*words, "-map", "0:t", "-c:t", "copy"] if plan.has_fonts else words
+
+
+def _about(plan: Plan) -> list[str]:
+    if plan.keeps_metadata:
+        return ["-map_metadata", "0", "-map_chapters", "0"]
+    return ["-map_metadata", "-1", "-map_chapters", "-1"]

@@ -1,0 +1,35 @@
+"""From what is asked and what the video is to all that is decided about its encoding but the rate."""
+
+from pathlib import Path
+
+from workers._encode_command import Plan
+from workers._encode_film import Film
+from workers._encode_models import EncodePayload
+from workers._encode_picture import plan_picture
+from workers._encode_size import fit_sounds
+from workers._encode_span import span_of
+from workers._encode_tracks import plan_sounds, plan_texts
+
+
+def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, list[str]]:
+    """Decide all but the rate; return a sentence too for each track that cannot be kept. Raises BadInputError."""
+    span = span_of(payload.trim, film.video.container, film.video.duration_s)
+    sounds = plan_sounds(payload, film, may_copy=payload.trim is None and payload.target_size is None)
+    if payload.target_size is not None and payload.audio_bitrate is None:
+        sounds = fit_sounds(sounds, payload.target_size, span.expected_s)
+    texts, dropped = plan_texts(payload, film)
+    container = payload.container
+    return Plan(
+        source=source,
+        film=film,
+        span=span,
+        container=container,
+        codec=payload.picture_codec,
+        preset=payload.preset,
+        picture=plan_picture(payload, film.video, film.tick),
+        frame_rate=payload.frame_rate,
+        sounds=sounds,
+        texts=texts,
+        has_fonts=film.has_fonts and bool(texts) and container.muxer == "matroska",
+        keeps_metadata=payload.metadata == "keep",
+    ), dropped

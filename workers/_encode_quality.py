@@ -1,0 +1,158 @@
+"""Encoding to a quality: VMAF of short cuts finds the rate, and VMAF of the whole tells what came out."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from workers._encode_codecs import ENCODERS, ConstantQuality
+from workers._encode_command import Plan, picture_words, source_words
+from workers._encode_run import ENDS, STARTS, Step, teller
+from workers._encode_span import Span
+from workers._ffmpeg import Progress, quiet_start
+from workers._ffmpeg_run import run_ffmpeg
+from workplatform.context import JobContext
+from workplatform.errors import BadInputError, EncoderError
+
+SEARCH_ENDS, ENCODING_ENDS = 20.0, 88.0
+_CUT_S = 2.0
+_SAMPLED_SHARE = 0.1
+_FEWEST_CUTS, _MOST_CUTS = 4, 10
+_MOST_TRIES = 7
+_CLOSE = 0.25
+# VMAF that is lost by one more of CRF, until it has been seen.
+_USUAL_SLOPE = 0.8
+# So many frames have nearly the mean of all.
+_SCORED_IN_CUTS, _SCORED = 150, 400
+_LOG = "vmaf.json"
+_SAMPLE = "sample.mkv"
+
+
+def find_crf(job: JobContext, plan: Plan, target: float) -> float:
+    """Return the CRF whose VMAF in cuts of the video is the least that reaches the target."""
+    encoder = ENCODERS[plan.codec]
+    cuts = cuts_of(plan.span)
+    low, high = encoder.crf_range
+    tried = 0
+
+    def score(crf: float) -> float:
+        nonlocal tried
+        vmaf = _score_of_cuts(job, plan, cuts, crf)
+        tried += 1
+        done = STARTS + (SEARCH_ENDS - STARTS) * (1 - 0.6**tried)
+        job.progress(done, f"crf {crf:g} has VMAF {vmaf:.1f} in {len(cuts)} cut{'s' if len(cuts) > 1 else ''}")
+        job.log(f"crf {crf:g}: VMAF {vmaf:.2f} in cuts at {', '.join(f'{cut.seek_s:.1f}' for cut in cuts)} s")
+        return vmaf
+
+    found, vmaf = search(score, target, low=low, high=high, start=encoder.crf, step=encoder.crf_step)
+    if vmaf < target - _CLOSE:
+        job.log(f"VMAF {target:g} is not reached: the best quality, crf {found:g}, has {vmaf:.2f}")
+    return found
+
+
+def search(
+    score: Callable[[float], float], target: float, *, low: float, high: float, start: float, step: float
+) -> tuple[float, float]:
+    """Return the highest argument found whose score reaches the target, and the score; else the best one.
+
+    The score falls as its argument rises. Few of them are asked for: each costs seconds.
+    """
+    scores: dict[float, float] = {}
+    guess = start
+    for _ in range(_MOST_TRIES):
+        scores[guess] = score(guess)
+        good = max((crf for crf in scores if scores[crf] >= target), default=None)
+        bad = min((crf for crf in scores if scores[crf] < target and (good is None or crf > good)), default=None)
+        if good is not None and (scores[good] - target <= _CLOSE or good >= high):
+            break
+        if bad is not None and bad <= low:
+            break
+        if good is not None and bad is not None and bad - good <= step:
+            break
+        guess = _next(scores, target, good, bad, step)
+        guess = max(low, min(high, guess))
+    reaching = [crf for crf in scores if scores[crf] >= target]
+    found = max(reaching) if reaching else max(scores, key=lambda crf: scores[crf])
+    return found, scores[found]
+
+
+def _next(scores: dict[float, float], target: float, good: float | None, bad: float | None, step: float) -> float:
+    """Guess where the target is: between what is known, else on along the slope, a little further than it says."""
+    if good is not None and bad is not None:
+        share = (scores[good] - target) / max(1e-6, scores[good] - scores[bad])
+        guess = good + max(step, min(bad - good - step, share * (bad - good)))
+        return good + step * max(1, int((guess - good) / step))
+    nearest = min(scores, key=lambda crf: abs(scores[crf] - target))
+    steps = max(1, round(abs(scores[nearest] - target) / _USUAL_SLOPE / step))
+    return nearest + step * (steps if scores[nearest] >= target else -steps)
+
+
+def cuts_of(span: Span) -> list[Span]:
+    """Return the cuts that stand for a part of a video, spread evenly; the whole of a short one."""
+    length_s = span.expected_s
+    if not length_s or length_s <= _FEWEST_CUTS * _CUT_S:
+        return [Span(span.start_s, 0.0, span.length_s if length_s else _FEWEST_CUTS * _CUT_S, length_s)]
+    count = max(_FEWEST_CUTS, min(_MOST_CUTS, round(_SAMPLED_SHARE * length_s / _CUT_S)))
+    middles = [length_s * (2 * number + 1) / (2 * count) for number in range(count)]
+    return [Span(span.start_s + middle - _CUT_S / 2, 0.0, _CUT_S, _CUT_S) for middle in middles]
+
+
+def measure_vmaf(job: JobContext, plan: Plan, made: Path, frames: int) -> float:
+    """Return the mean VMAF of what was made, over frames from all of it."""
+    step = Step("measuring", ENCODING_ENDS, ENDS)
+    return _vmaf(job, plan, [plan.span], made, frames // _SCORED, teller(job, step, plan.expected_s))
+
+
+def _score_of_cuts(job: JobContext, plan: Plan, cuts: list[Span], crf: float) -> float:
+    sample = job.workdir / _SAMPLE
+    words = [*quiet_start(), *_openings(plan, cuts)]
+    words += ["-filter_complex", _joined(plan, cuts, 0), "-map", "[joined]"]
+    words += [*picture_words(plan, ConstantQuality(crf)), "-f", "matroska", f"file:{sample}"]
+    made = run_ffmpeg(job, words, folder=job.workdir, making="a sample", tell=_say_nothing)
+    if not made.frames:
+        raise BadInputError("damaged video: no picture of it could be decoded")
+    return _vmaf(job, plan, cuts, sample, made.frames // _SCORED_IN_CUTS, _say_nothing)
+
+
+def _vmaf(
+    job: JobContext, plan: Plan, cuts: list[Span], made: Path, every: int, tell: Callable[[Progress], None]
+) -> float:
+    """Compare a file with the cuts of the source, as they are before they are encoded, at the same times."""
+    words = [*quiet_start(), "-protocol_whitelist", "file", "-i", f"file:{made}", *_openings(plan, cuts)]
+    # An odd distance, so that it is not always the same kind of frame in a group of pictures.
+    options = f"n_subsample={every | 1}:n_threads={os.cpu_count() or 1}:log_fmt=json:log_path={_LOG}"
+    graph = f"{_joined(plan, cuts, 1)};[joined]setpts=PTS-STARTPTS[original];[0:v:0]setpts=PTS-STARTPTS[made];"
+    graph += f"[made][original]libvmaf={options}:shortest=1:ts_sync_mode=nearest"
+    words += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", os.devnull]
+    run_ffmpeg(job, words, folder=job.workdir, making="a comparison", tell=tell)
+    return _mean(job.workdir / _LOG)
+
+
+def _mean(log: Path) -> float:
+    try:
+        return float(json.loads(log.read_bytes())["pooled_metrics"]["vmaf"]["mean"])
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError("ffmpeg compared no pictures") from error
+
+
+def _openings(plan: Plan, cuts: list[Span]) -> list[str]:
+    words = []
+    for cut in cuts:
+        length = ["-t", f"{cut.run_up_s + cut.length_s:.6f}"] if cut.length_s is not None else []
+        words += [*length, *source_words(plan, cut)]
+    return words
+
+
+def _joined(plan: Plan, cuts: list[Span], first_input: int) -> str:
+    """Return the filters that bring the cuts, from the inputs in their order, to one picture stream `joined`."""
+    index, filters = plan.film.video.index, plan.picture.filters
+    chains = []
+    for number, cut in enumerate(cuts):
+        trimmed = f"trim=start={cut.run_up_s:.6f},setpts=PTS-STARTPTS," if cut.run_up_s else ""
+        chains.append(f"[{first_input + number}:{index}]{trimmed}{filters}[cut{number}]")
+    labels = "".join(f"[cut{number}]" for number in range(len(cuts)))
+    return ";".join([*chains, f"{labels}concat=n={len(cuts)}[joined]"])
+
+
+def _say_nothing(_: Progress) -> None:
+    """Progress inside a sample is not that of the job."""

@@ -1,0 +1,69 @@
+"""Running one encoding of an encode job, and the words about how far it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers._encode_codecs import Rate
+from workers._encode_command import Plan, encode_command
+from workers._ffmpeg import Progress
+from workers._ffmpeg_run import run_ffmpeg
+from workplatform.context import JobContext
+from workplatform.errors import BadInputError
+
+# Probing before, and looking at the result after it, take well under a second.
+STARTS, ENDS = 1.0, 99.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the work: what it is called, and the percents of the whole job at which it starts and ends."""
+
+    words: str
+    starts: float = STARTS
+    ends: float = ENDS
+
+
+def encode_once(job: JobContext, plan: Plan, rate: Rate, target: Path, step: Step) -> Progress:
+    """Run one encoding, or one pass of it; return its last report.
+
+    Raises EncoderError, NoSpaceError, or BadInputError if no picture could be decoded.
+    """
+    made = run_ffmpeg(
+        job,
+        encode_command(plan, rate, target),
+        folder=job.workdir,
+        making="the video",
+        tell=teller(job, step, plan.expected_s),
+    )
+    if not made.frames:
+        raise BadInputError("damaged video: no picture of it could be decoded")
+    return made
+
+
+def teller(job: JobContext, step: Step, length_s: float | None) -> Callable[[Progress], None]:
+    """Return what reports a step's progress, with speed and time left, `length_s` being the media that it writes."""
+
+    def tell(progress: Progress) -> None:
+        words = [step.words]
+        if progress.speed:
+            words.append(f"{progress.speed:.2g}x")
+        if not length_s:
+            job.progress(step.starts, ", ".join([*words, f"{progress.written_s:.0f} s done"]))
+            return
+        share = min(1.0, progress.written_s / length_s)
+        if progress.speed:
+            # Steps to come take their share of the job's percents.
+            rest = 1 - share + (ENDS - step.ends) / (step.ends - step.starts)
+            words.append(f"{_in_words(length_s / progress.speed * rest)} left")
+        job.progress(step.starts + share * (step.ends - step.starts), ", ".join(words))
+
+    return tell
+
+
+def _in_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,132 @@
+"""Encoding to a size: how many bits each part of the file gets, and two passes that keep to it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workers._encode_codecs import ENCODERS, TwoPasses
+from workers._encode_command import Plan
+from workers._encode_run import ENDS, STARTS, Step, encode_once
+from workers._encode_tracks import Sound
+from workers._ffmpeg import Progress
+from workers._quantities import in_words
+from workplatform.context import JobContext
+from workplatform.errors import BadInputError
+
+# What is aimed at, and what is taken for good: shares of the size asked for.
+_AIM, _GOOD = 0.985, 0.955
+_MOST_TRIES = 5
+_STRONGEST_RAISE = 4.0
+_FIRST_PASS_ENDS = 30.0
+# Sounds without a bitrate asked for get no more than this share, as long as they stay understandable.
+_SOUNDS_SHARE = 0.15
+_LEAST_CHANNEL_BITRATE = 16_000
+_HIGHEST_BITRATE, _GUESSED_BITRATE = 400_000_000, 2_000_000
+# What the file needs besides pictures and sounds: an index entry for each frame of them, and a header.
+_HEADER_BYTES, _FRAME_BYTES, _SOUND_FRAMES_PER_S = 3000, 14, 50
+# H.264 of 1080 lines is just watchable with this, and of fewer lines with less; above 25 frames a second no more.
+_WATCHABLE_BITRATE, _WATCHABLE_LINES, _WATCHABLE_RATE = 400_000, 1080, 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The size to hit, and what of it is not the picture's; `length_s` and `frames` as far as they are known."""
+
+    size: int
+    length_s: float
+    frames: float
+    sounds_bitrate: int
+
+    @property
+    def other_bytes(self) -> float:
+        """Bytes of sounds, index and header."""
+        frames = self.frames + (_SOUND_FRAMES_PER_S * self.length_s if self.sounds_bitrate else 0)
+        return self.sounds_bitrate * self.length_s / 8 + _HEADER_BYTES + _FRAME_BYTES * frames
+
+    @property
+    def bitrate(self) -> int:
+        """Bits per second that are left for the picture; can be negative."""
+        return min(_HIGHEST_BITRATE, round(8 * (_AIM * self.size - self.other_bytes) / self.length_s))
+
+
+def encode_to_size(job: JobContext, plan: Plan, size: int, target: Path) -> Progress:
+    """Write a file of at most `size` bytes, and hardly less; return the last pass's report.
+
+    Raises BadInputError if it could not be watched, or cannot be made so small.
+    """
+    bitrate = _GUESSED_BITRATE
+    if plan.expected_s:
+        guess = Budget(size, plan.expected_s, _rate(plan) * plan.expected_s, _sum(plan.sounds))
+        check_watchable(plan, guess)
+        bitrate = guess.bitrate
+    step = Step("pass 1 of 2", STARTS, _FIRST_PASS_ENDS)
+    seen = encode_once(job, plan, TwoPasses(bitrate, 1), target, step)
+    # The first pass has seen it all: how long it is whatever its header says.
+    length_s = max(seen.written_s, plan.expected_s or 0.0) or 1.0
+    budget = Budget(size, length_s, seen.frames, _sum(plan.sounds))
+    check_watchable(plan, budget)
+    return _second_pass(job, plan, budget, target)
+
+
+def fit_sounds(sounds: Sequence[Sound], size: int, length_s: float | None) -> list[Sound]:
+    """Return the sounds with less bits where they would take too much of the size."""
+    total = _sum(sounds)
+    if not length_s or not total:
+        return list(sounds)
+    share = min(1.0, _SOUNDS_SHARE * 8 * size / length_s / total)
+    return [
+        replace(sound, bitrate=max(_LEAST_CHANNEL_BITRATE * sound.channels, round((sound.bitrate or 0) * share)))
+        for sound in sounds
+    ]
+
+
+def check_watchable(plan: Plan, budget: Budget) -> None:
+    """Raise BadInputError, naming the least that is possible, if the picture would get too few bits."""
+    picture = plan.picture
+    lines = math.sqrt(picture.width * picture.height * 9 / 16)
+    frames_per_s = min(_WATCHABLE_RATE, max(1.0, budget.frames / budget.length_s))
+    floor = _WATCHABLE_BITRATE * math.pow(lines / _WATCHABLE_LINES, 1.6) * ENCODERS[plan.codec].thrift
+    floor *= math.sqrt(frames_per_s / _WATCHABLE_RATE)
+    if budget.bitrate >= floor:
+        return
+    least = (floor * budget.length_s / 8 + budget.other_bytes) / _AIM
+    raise BadInputError(
+        f"targetSize: {budget.size:,} bytes are too few for {budget.length_s:.0f} s of {picture.width}x{picture.height}"
+        f" in {plan.codec}: at least {in_words(least)} (or ask for a smaller width, less audio or a shorter trim)"
+    )
+
+
+def _second_pass(job: JobContext, plan: Plan, budget: Budget, target: Path) -> Progress:
+    """Encode, and again with another bitrate if the encoder missed the size."""
+    bitrate, fitting, words = budget.bitrate, 0, "pass 2 of 2"
+    for number in range(_MOST_TRIES):
+        made = encode_once(job, plan, TwoPasses(bitrate, 2), target, Step(words, _FIRST_PASS_ENDS, ENDS))
+        got = target.stat().st_size
+        is_small = got < _GOOD * budget.size
+        # One that stays small does so because it has nothing more to tell, or because more was too much.
+        if got <= budget.size and (not is_small or fitting):
+            return made
+        if is_small:
+            fitting = bitrate
+        job.log(f"{got:,} of {budget.size:,} bytes with {bitrate:,} bit/s")
+        is_last_but_one = number == _MOST_TRIES - 2
+        bitrate = fitting if is_last_but_one and fitting else _corrected(bitrate, got, budget, number)
+        words = "pass 2 once more"
+    raise BadInputError(f"targetSize: the picture cannot be made small enough, {in_words(got)} is the least possible")
+
+
+def _corrected(bitrate: int, got: int, budget: Budget, number: int) -> int:
+    """Return the bitrate that would have hit the size, aiming a little lower each time."""
+    wanted = (_AIM - 0.005 * number) * budget.size - budget.other_bytes
+    scale = wanted / max(1.0, got - budget.other_bytes)
+    return max(1000, min(_HIGHEST_BITRATE, round(bitrate * min(_STRONGEST_RAISE, scale))))
+
+
+def _rate(plan: Plan) -> float:
+    tick_rate = plan.frame_rate or plan.film.video.frame_rate
+    return float(tick_rate) if tick_rate else _WATCHABLE_RATE
+
+
+def _sum(sounds: Sequence[Sound]) -> int:
+    return sum(sound.bitrate or 0 for sound in sounds)
