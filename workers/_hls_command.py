@@ -7,10 +7,13 @@ from typing import Any
 import ffmpeg
 
 from workers._ffmpeg import only_this_file, quiet_start
+from workers._hls_codecs import encoder_options, tag
 from workers._hls_ladder import Rung
-from workers._hls_playlist import CLOCK_START_S, MEDIA_PLAYLIST, SEGMENT_PATTERN, SEGMENT_S
+from workers._hls_plan import Ladder
+from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S, segment_pattern
 from workers._hls_span import WHOLE, Span
 from workers._probe import SourceAudio, SourceVideo
+from workers._tone_mapping import to_sdr
 
 # 40 % less work than bicubic, the default, which is 2 % of the job's; the picture is slightly softer (the 480p of noise
 # has an SSIM of 0.991 to Lanczos instead of 0.998).
@@ -21,60 +24,63 @@ _SLIDES_FRAME_RATE = 5
 _SAMPLE_RATES = (48_000, 44_100)
 # Audio that goes on for longer than this after the last picture gets that picture to the end: segments can only be cut
 # at keyframes, so without pictures the last one would hold all the rest of the audio.
-_MAX_TAIL_S = 0.5
+MAX_TAIL_S = 0.5
 # A keyframe at the first frame and at the first frame of each span of 6 s. All renditions see the same frames, so all
 # have the same keyframes, also with variable frame rate and after gaps.
 _ON_THE_GRID = f"expr:if(isnan(prev_forced_t),1,gte(t,{SEGMENT_S}*(1+floor(prev_forced_t/{SEGMENT_S}))))"
-# No other keyframes: x264's own interval never runs out, and a scene cut, being nearer than half of it to the last
-# keyframe, becomes an intra-coded frame that is none.
-_KEYFRAME_INTERVAL = 1_000_000
 # The muxer cuts at the first keyframe after this time. Since keyframes come only where segments shall begin, a value
 # below their distance means: at each of them, wherever the muxer's own clock starts.
 _CUT_AFTER_S = 1
+# How much sooner than a moment a frame may be that is meant by it: times are rounded.
+_NEARLY_THEN_S = 0.0005
+# The muxer's clock starts with the first packet of any kind. Where it cuts a copy by that clock, this must not be a
+# packet of the sound, which is older than the picture by what its encoder begins with.
+_WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
 
 
-def ladder_command(source: Path, video: SourceVideo, rungs: Sequence[Rung], span: Span = WHOLE) -> list[str]:
+def ladder_command(source: Path, video: SourceVideo, ladder: Ladder | Sequence[Rung], span: Span = WHOLE) -> list[str]:
     """Return the command; it writes `NAME/playlist.m3u8` and segments below its working directory.
 
     The folders have to exist. Progress comes on standard output.
     """
+    ladder = ladder if isinstance(ladder, Ladder) else Ladder(tuple(ladder))
     stream = ffmpeg.input(f"file:{source}", **only_this_file(video.container), **span.input_options)
-    pictures = _pictures(span.pictures(stream[str(video.index)]), video, rungs)
+    rungs = ladder.rungs
+    pictures = _pictures(stream[str(video.index)], video, ladder, span)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
     sounds = stereo(stream, video.audio, len(rates), span) if video.audio else []
-    options = _common_options()
-    if video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE:
-        # Reordered frames would delay the picture by seconds against the sound.
-        options["bf"] = 0
+    options = _common_options(ladder)
     for number, rung in enumerate(rungs):
-        options |= _rate_control(number, rung)
+        own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung)
+        options |= {f"{name}:v:{number}": value for name, value in (own | tag(ladder.form)).items()}
     for number, rate in enumerate(rates):
         options[f"b:a:{number}"] = rate
     slaves = "|".join(
-        _slave(rung.name, number, rates.index(rung.audio_bitrate) if rates else None)
-        for number, rung in enumerate(rungs)
+        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None) for number, rung in enumerate(rungs)
     )
     return [str(word) for word in ffmpeg.compile(ffmpeg.output(*pictures, *sounds, slaves, **options), quiet_start())]
 
 
-def _pictures(stream: Any, video: SourceVideo, rungs: Sequence[Rung]) -> list[Any]:
-    """Return one filtered picture stream per rung: each is scaled from the next larger one, which is cheapest."""
-    stream = _repaired(stream, video)
-    levels = {"out_range": "tv"} if video.is_full_range else {}
-    made: dict[int, Any] = {}
-    falling = sorted(range(len(rungs)), key=lambda number: -rungs[number].width * rungs[number].height)
-    for number in falling:
-        rung = rungs[number]
+def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> list[Any]:
+    """Return one picture stream per rung: each is scaled from the next larger one, which is cheapest, or is a copy."""
+    made: dict[str, Any] = {rung.name: stream for rung in ladder.rungs if ladder.is_copied(rung)}
+    encoded = [rung for rung in ladder.rungs if rung.name not in made]
+    falling = sorted(encoded, key=lambda rung: -rung.width * rung.height)
+    stream = _repaired(span.pictures(stream), video)
+    for rung in falling:
+        is_first = rung is falling[0]
+        levels = {"out_range": "tv"} if is_first and video.is_full_range else {}
         # Where the size stays, this passes frames on untouched, until one of another size comes along.
         stream = stream.filter("scale", rung.width, rung.height, flags=_SCALER, **levels)
-        levels = {}
-        stream = stream.filter("setsar", 1).filter("format", "yuv420p")
-        if number == falling[-1]:
-            made[number] = stream
+        if is_first and ladder.form.makes_sdr:
+            stream = to_sdr(stream, video.colour)
+        stream = stream.filter("setsar", 1).filter("format", ladder.form.pixels)
+        if rung is falling[-1]:
+            made[rung.name] = stream
         else:
             copies = stream.filter_multi_output("split", 2)
-            made[number], stream = copies[0], copies[1]
-    return [made[number] for number in range(len(rungs))]
+            made[rung.name], stream = copies[0], copies[1]
+    return [made[rung.name] for rung in ladder.rungs]
 
 
 def _repaired(stream: Any, video: SourceVideo) -> Any:
@@ -83,7 +89,7 @@ def _repaired(stream: Any, video: SourceVideo) -> Any:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     if video.frame_rate and video.frame_rate > MAX_FRAME_RATE + 1:
         stream = stream.filter("fps", MAX_FRAME_RATE, eof_action="pass")
-    if video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > _MAX_TAIL_S:
+    if video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > MAX_TAIL_S:
         tail_s = video.sound_end_s - video.end_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.3f}")
     return stream
@@ -100,15 +106,9 @@ def stereo(stream: Any, audio: SourceAudio, copies: int, span: Span = WHOLE) -> 
     return [split[number] for number in range(copies)]
 
 
-def _common_options() -> dict[str, Any]:
-    return {
+def _common_options(ladder: Ladder) -> dict[str, Any]:
+    options: dict[str, Any] = {
         "f": "tee",
-        "c:v": "libx264",
-        "preset:v": "veryfast",
-        "profile:v": "high",
-        "g": _KEYFRAME_INTERVAL,
-        "keyint_min": _KEYFRAME_INTERVAL // 2,
-        "force_key_frames:v": _ON_THE_GRID,
         # Every frame keeps its own time; none is doubled or dropped to fit a constant rate.
         "fps_mode:v": "vfr",
         "enc_time_base:v": "1:90000",
@@ -119,24 +119,29 @@ def _common_options() -> dict[str, Any]:
         "map_chapters": -1,
         "max_muxing_queue_size": 4096,
     }
+    # An initialization section is written from what encoders say before their first frame.
+    return options | {"flags": "+global_header"} if ladder.form.segment_type == "fmp4" else options
 
 
-def _rate_control(number: int, rung: Rung) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if rung.bitrate is not None:
-        options[f"b:v:{number}"] = rung.bitrate
-    if rung.crf is not None:
-        options[f"crf:v:{number}"] = rung.crf
-    if rung.ceiling is not None:
-        options[f"maxrate:v:{number}"] = rung.ceiling
-        options[f"bufsize:v:{number}"] = 2 * rung.ceiling
+def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung) -> dict[str, Any]:
+    """Return how a rung's picture is encoded, and where its keyframes are."""
+    options = encoder_options(ladder.rungs, rung, ladder.form)
+    options["force_key_frames"] = _ON_THE_GRID
+    if ladder.passage and ladder.passage.cuts:
+        options["force_key_frames"] = ",".join(f"{cut - _NEARLY_THEN_S:.6f}" for cut in ladder.passage.cuts)
+    elif ladder.passage:
+        options["force_key_frames"] = 0
+    if video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE:
+        # Reordered frames would delay the picture by seconds against the sound.
+        options["bf"] = 0
     return options
 
 
-def _slave(name: str, picture: int, sound: int | None) -> str:
+def _slave(ladder: Ladder, picture: int, sound: int | None) -> str:
     """Return what the tee muxer writes for one rendition: its picture, its sound, its playlist and segments."""
+    rung = ladder.rungs[picture]
     streams = f"v:{picture}" if sound is None else f"v:{picture},a:{sound}"
-    options = {
+    options: dict[str, Any] = {
         "f": "hls",
         "select": rf"\'{streams}\'",
         "hls_time": _CUT_AFTER_S,
@@ -145,6 +150,13 @@ def _slave(name: str, picture: int, sound: int | None) -> str:
         "hls_flags": "independent_segments",
         "avoid_negative_ts": "disabled",
         "output_ts_offset": CLOCK_START_S,
-        "hls_segment_filename": f"{name}/{SEGMENT_PATTERN}",
     }
-    return f"[{':'.join(f'{key}={value}' for key, value in options.items())}]{name}/{MEDIA_PLAYLIST}"
+    if ladder.passage and ladder.is_copied(rung):
+        options["hls_time"] = f"{ladder.passage.step_s:.6f}"
+        if sound is not None:
+            options["bsfs/a"] = _WITHOUT_PRIMING
+    if ladder.form.segment_type == "fmp4":
+        options |= {"hls_segment_type": "fmp4", "hls_fmp4_init_filename": INIT}
+        options["hls_segment_options"] = "movflags=+frag_discont"
+    options["hls_segment_filename"] = f"{rung.name}/{segment_pattern(ladder.form.segment_type)}"
+    return f"[{':'.join(f'{key}={value}' for key, value in options.items())}]{rung.name}/{MEDIA_PLAYLIST}"

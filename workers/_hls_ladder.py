@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -22,8 +22,13 @@ HEIGHTS = {
     "240p": 240,
     "144p": 144,
 }
-DEFAULT_CRF = 23
 DEFAULT_AUDIO_BITRATE = 128_000
+Codec = Literal["h264", "hevc", "av1"]
+# Constant quality on the scales of x264, x265 and SVT-AV1 at which films look alike, and the end of each scale.
+_DEFAULT_CRF: dict[Codec, int] = {"h264": 23, "hevc": 26, "av1": 35}
+WORST_CRF: dict[Codec, int] = {"h264": 51, "hevc": 51, "av1": 63}
+# The share of H.264's bits with which a codec reaches the same quality.
+_BITS: dict[Codec, float] = {"h264": 1.0, "hevc": 0.65, "av1": 0.55}
 
 _BITRATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
 _UNIT = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -87,8 +92,9 @@ class Quality(WireModel):
     crf: int | None = Field(
         default=None,
         ge=1,
-        le=51,
-        description="Constant quality of x264: lower is better, 18 to 28 is usual",
+        le=63,
+        description="Constant quality on the scale of the encoder, lower is better: up to 51 for h264 (usual are 18 to "
+        "28, without it 23) and hevc (26), up to 63 for av1 (35)",
         examples=[23],
     )
 
@@ -120,7 +126,10 @@ class Quality(WireModel):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One rendition as it is made: even `width` and `height`, and the rate control; rates in bits per second."""
+    """One rendition as it is made: even `width` and `height`, and the rate control; rates in bits per second.
+
+    `has_asked_ceiling` tells a ceiling that the client has asked for from one that follows the height.
+    """
 
     name: str
     width: int
@@ -129,9 +138,10 @@ class Rung:
     bitrate: int | None
     crf: int | None
     ceiling: int | None
+    has_asked_ceiling: bool = False
 
 
-def climb(qualities: Sequence[Quality], width: int, height: int) -> list[Rung]:
+def climb(qualities: Sequence[Quality], width: int, height: int, codec: Codec = "h264") -> list[Rung]:
     """Return the renditions to make of a video of this size, in the order asked.
 
     A rendition that would need upscaling is left out, but the lowest asked is always made: if even that is larger than
@@ -139,7 +149,7 @@ def climb(qualities: Sequence[Quality], width: int, height: int) -> list[Rung]:
     """
     lowest = min(quality.height for quality in qualities)
     return [
-        _rung(quality, width, height)
+        _rung(quality, width, height, codec)
         for quality in qualities
         if quality.height == lowest or _reaches(quality.height, width, height)
     ]
@@ -151,9 +161,9 @@ def _reaches(lines: int, width: int, height: int) -> bool:
     return short >= _NEARLY * lines or long >= _NEARLY * lines * _SCREEN
 
 
-def _rung(quality: Quality, width: int, height: int) -> Rung:
+def _rung(quality: Quality, width: int, height: int, codec: Codec) -> Rung:
     scale = min(1.0, quality.height / min(width, height))
-    bitrate, crf, ceiling = _rate_control(quality)
+    bitrate, crf, ceiling = _rate_control(quality, codec)
     return Rung(
         name=quality.name,
         width=_even(width * scale, width),
@@ -162,6 +172,7 @@ def _rung(quality: Quality, width: int, height: int) -> Rung:
         bitrate=bitrate,
         crf=crf,
         ceiling=ceiling,
+        has_asked_ceiling=quality.bitrate is not None,
     )
 
 
@@ -170,18 +181,18 @@ def _even(length: float, source: int) -> int:
     return max(2, min(2 * round(length / 2), source - source % 2))
 
 
-def _rate_control(quality: Quality) -> tuple[int | None, int | None, int | None]:
-    """Return average bitrate, constant quality and ceiling, of which x264 takes either of the first two."""
+def _rate_control(quality: Quality, codec: Codec) -> tuple[int | None, int | None, int | None]:
+    """Return average bitrate, constant quality and ceiling, of which an encoder takes either of the first two."""
     if quality.bitrate is None and quality.crf is None:
-        return None, DEFAULT_CRF, _usual_bitrate(quality.height)
+        return None, _DEFAULT_CRF[codec], usual_bitrate(quality.height, codec)
     if quality.crf is None:
         return quality.bitrate, None, quality.bitrate
     return None, quality.crf, quality.bitrate
 
 
-def _usual_bitrate(lines: int) -> int:
-    """Return the bits per second that H.264 needs for so many lines: 5M at 1080, 2.6M at 720, 1.4M at 480.
+def usual_bitrate(lines: int, codec: Codec) -> int:
+    """Return the bits per second that so many lines need: in H.264 5M at 1080, 2.6M at 720, 1.4M at 480.
 
     The exponent says that a picture with twice the lines, four times the pixels, needs three times the bits.
     """
-    return round(5_000_000 * math.pow(lines / 1080, 1.6))
+    return round(5_000_000 * math.pow(lines / 1080, 1.6) * _BITS[codec])

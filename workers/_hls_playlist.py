@@ -131,6 +131,11 @@ def _version(playlist: MediaPlaylist, tags: list[str]) -> int:
     return 6 if has_map else 3
 
 
+def segment_pattern(segment_type: Literal["ts", "fmp4"]) -> str:
+    """Return what the muxer names the segments of a rendition of the picture."""
+    return SEGMENT_PATTERN if segment_type == "ts" else SEGMENT_PATTERN.replace(".ts", ".m4s")
+
+
 def map_line(name: str) -> str:
     """Return the line that names the initialization section of what follows."""
     return f'{_MAP}URI="{name}"'

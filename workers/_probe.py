@@ -9,6 +9,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
@@ -20,6 +21,8 @@ from workplatform.errors import BadInputError
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _MAX_PACKETS_UNTIL_A_FRAME = 2000
 _HDR_TRANSFERS = (16, 18)
+# libavcodec's order of fields: 0 is unknown, from 2 on there are two of them in a frame.
+_PROGRESSIVE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,20 @@ class SourceVideo:
 
     `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
     its picture stream; `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file, None where
-    nothing tells. `audio` is what is to be heard with the picture from the same segments.
+    nothing tells. `audio` is what is to be heard with the picture from the same segments. `is_as_stored` says that the
+    samples are shown as they are stored: progressive, upright, square and of limited range.
     """
 
     container: str
     index: int
+    codec: str
+    pixels: str
     width: int
     height: int
     frame_rate: Fraction | None
     is_interlaced: bool
     is_full_range: bool
+    is_as_stored: bool
     end_s: float | None
     duration_s: float | None
     audio: SourceAudio | None
@@ -85,11 +92,14 @@ def probe(path: Path, name: str) -> SourceVideo:
         return SourceVideo(
             container=container.format.name,
             index=stream.index,
+            codec=stream.codec_context.name,
+            pixels=frame.format.name,
             width=width,
             height=height,
             frame_rate=rate or None,
             is_interlaced=frame.interlaced_frame,
-            is_full_range=frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj"),
+            is_full_range=_is_full_range(frame),
+            is_as_stored=_is_as_stored(frame, stream),
             end_s=end_s,
             duration_s=duration_s,
             audio=audio,
@@ -139,6 +149,17 @@ def _decoded(stream: VideoStream, packet: "Packet[VideoStream] | None") -> Video
 def _colour(frame: VideoFrame) -> Colour:
     depth = max((component.bits for component in frame.format.components), default=8)
     return Colour(int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), depth)
+
+
+def _is_full_range(frame: VideoFrame) -> bool:
+    return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+
+
+def _is_as_stored(frame: VideoFrame, stream: VideoStream) -> bool:
+    is_turned = SideDataType.DISPLAYMATRIX in frame.side_data
+    is_woven = frame.interlaced_frame or stream.codec_context.field_order > _PROGRESSIVE
+    is_square = stream.sample_aspect_ratio in (None, 0, 1)
+    return is_square and not (is_turned or is_woven or _is_full_range(frame))
 
 
 def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
