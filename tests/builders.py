@@ -1,6 +1,7 @@
 """Builders that fill every required field."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -59,9 +60,9 @@ def an_announcement(*queues: str, **more: Any) -> Announcement:
     return Announcement(queues=queues, **{**facts, **more})
 
 
-def completed(*, result: bytes = b"{}", callback: NewJob | None = None) -> Settlement:
+def completed(*, result: bytes = b"{}", callbacks: Sequence[NewJob] = ()) -> Settlement:
     """The ending of a successful attempt."""
-    return Settlement(Status.COMPLETED, Event.COMPLETED, "attempt", result=result, callback=callback)
+    return Settlement(Status.COMPLETED, Event.COMPLETED, "attempt", result=result, callbacks=callbacks)
 
 
 def failed() -> Settlement:

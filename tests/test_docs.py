@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,8 @@ def test_a_callback_looks_as_printed() -> None:
             result=body["result"],
             error=body["error"],
             duration_ms=body["duration"],
+            attempt=body["attempt"],
+            at=datetime.fromisoformat(body["timestamp"]),
         )
         for body in printed
     ]

@@ -9,7 +9,7 @@ from pydantic import Field
 from tests.integration.fleet import running_fleet
 from workers._download_models import DownloadPayload
 from workers.http import HttpPayload
-from workplatform.masking import MASK, masked_payload
+from workplatform.masking import MASK, masked_fields
 from workplatform.models import SECRET, Payload
 
 URL = "https://example.com/f"
@@ -23,18 +23,18 @@ class _Sample(Payload):
 def test_values_are_masked_by_either_spelling_and_names_stay() -> None:
     given = {"someSecret": {"Authorization": "k", "n": 1, "more": ["k"], "nothing": None}, "openField": "seen"}
     shown = {"Authorization": MASK, "n": MASK, "more": [MASK], "nothing": None}
-    assert masked_payload(_Sample, given) == {"someSecret": shown, "openField": "seen"}
-    assert masked_payload(_Sample, {"some_secret": {"a": "k"}}) == {"some_secret": {"a": MASK}}
-    assert masked_payload(_Sample, {"someSecret": None}) == {"someSecret": None}
+    assert masked_fields(_Sample, given) == {"someSecret": shown, "openField": "seen"}
+    assert masked_fields(_Sample, {"some_secret": {"a": "k"}}) == {"some_secret": {"a": MASK}}
+    assert masked_fields(_Sample, {"someSecret": None}) == {"someSecret": None}
 
 
 def test_headers_and_cookies_of_every_form_are_secret() -> None:
     for cookies in ("sid=k", {"sid": "k"}, [{"name": "sid", "value": "k", "domain": "example.com"}]):
-        shown = masked_payload(DownloadPayload, {"url": URL, "headers": {"X-Key": "k"}, "cookies": cookies})
+        shown = masked_fields(DownloadPayload, {"url": URL, "headers": {"X-Key": "k"}, "cookies": cookies})
         assert shown["headers"] == {"X-Key": MASK}
         assert '"k"' not in json.dumps(shown) and "=k" not in json.dumps(shown)
         assert shown["url"] == URL
-    assert masked_payload(HttpPayload, {"url": URL, "headers": {"Authorization": "k"}})["headers"] == {
+    assert masked_fields(HttpPayload, {"url": URL, "headers": {"Authorization": "k"}})["headers"] == {
         "Authorization": MASK
     }
 

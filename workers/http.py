@@ -54,6 +54,13 @@ class HttpPayload(Payload):
         examples=[{"Authorization": "Bearer abc"}],
         json_schema_extra=SECRET,
     )
+    signature: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="Sign after Standard Webhooks: `default` for WEBHOOK_SECRET, or the name of one of the operator's "
+        "webhook secrets",
+        examples=["default"],
+    )
     about: str | None = Field(None, max_length=100, description="The job that this tells of")
 
     @field_validator("url")
@@ -84,7 +91,8 @@ class HttpResult(Result):
     concurrency=32,
     priority=2,
     time_limit=timedelta(seconds=60),
-    retry=RetryPolicy(max_retries=8, initial_delay=2000, max_delay=600_000, jitter=0.2),
+    # 5 s, 10 s, 20 s and so on: the last try comes a day after the first.
+    retry=RetryPolicy(max_retries=15, initial_delay=5000, max_delay=21_600_000, jitter=0.2),
     is_local_work=False,
 )
 def http(payload: HttpPayload, job: JobContext) -> HttpResult:
@@ -108,7 +116,7 @@ def http(payload: HttpPayload, job: JobContext) -> HttpResult:
 
 def _deliver(payload: HttpPayload, job: JobContext) -> HttpResult:
     started = time.monotonic()
-    with job.http(within=_WITHIN) as session, _answer(payload, session) as answer:
+    with job.http(within=_WITHIN) as session, _answer(payload, session, job) as answer:
         latency_ms = round((time.monotonic() - started) * 1000)
         if not 200 <= answer.status_code <= 299:
             raise _failure(answer, latency_ms)
@@ -120,18 +128,20 @@ def _deliver(payload: HttpPayload, job: JobContext) -> HttpResult:
         return HttpResult(status=answer.status_code, latency_ms=latency_ms)
 
 
-def _answer(payload: HttpPayload, session: requests.Session) -> requests.Response:
+def _answer(payload: HttpPayload, session: requests.Session, job: JobContext) -> requests.Response:
     """Send the request. The session's own `send` would read the whole body of a redirect, however long it is."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
-    if payload.body is not None:
+    body = b"" if payload.body is None else orjson.dumps(payload.body)
+    if body:
         headers["Content-Type"] = "application/json"
+    signature = job.signature(payload.signature, body) if payload.signature else {}
     try:
         request = session.prepare_request(
             requests.Request(
                 payload.method,
                 payload.url,
-                data=None if payload.body is None else orjson.dumps(payload.body),
-                headers=requests.structures.CaseInsensitiveDict(headers | payload.headers),
+                data=body or None,
+                headers=requests.structures.CaseInsensitiveDict(headers | payload.headers | signature),
             )
         )
         timeouts_s = (_CONNECT_S, _WITHIN.total_seconds())

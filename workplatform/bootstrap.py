@@ -44,7 +44,7 @@ def build(settings: Settings) -> Platform:
     connector = Connector(address(settings))
     store = JobStore(connector, prefix=settings.key_prefix)
     submitter = Submitter(registry, Wakeups().build)
-    callbacks = Callbacks(submitter)
+    callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)
     service = JobService(
         registry=registry,
         store=store,

@@ -1,6 +1,7 @@
 """JobContext: all that a handler sees of the platform."""
 
 import socket
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import requests
 from workplatform.lastwords import LastWords
 from workplatform.ports import Children, Completed, Files, OnLine, Output, Reporter, Sessions, Source
 from workplatform.secretfiles import no_secret
+from workplatform.signing import Keys, no_keys, signed_headers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class JobContext:
         outbound: Sessions,
         confirm: Callable[[], None],
         secrets: Callable[[str], str] = no_secret,
+        keys: Keys = no_keys,
     ) -> None:
         self.id = job_id
         self.attempt = attempt
@@ -45,6 +48,7 @@ class JobContext:
         self._outbound = outbound
         self._confirm = confirm
         self._secrets = secrets
+        self._keys = keys
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
@@ -131,6 +135,13 @@ class JobContext:
         """Return a secret of the operator's by its name; raises BadInputError if there is none."""
         return self._secrets(name)
 
+    def signature(self, name: str, body: bytes) -> dict[str, str]:
+        """Return the headers that sign what the job sends now, by the operator's webhook secret of that name.
+
+        The job's id is the id of the message, in every attempt. Raises BadInputError if there is no such secret.
+        """
+        return signed_headers(self._keys(name), message_id=self.id, at_s=int(time.time()), body=body)
+
     def closing(self, within: timedelta) -> "JobContext":
         """Return a context for what has to be put right though the attempt has to end: it runs on for `within`."""
         return JobContext(
@@ -142,6 +153,7 @@ class JobContext:
             outbound=self._outbound,
             confirm=self._confirm,
             secrets=self._secrets,
+            keys=self._keys,
         )
 
     def publish(self, output: Output) -> None:

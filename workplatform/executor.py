@@ -18,6 +18,7 @@ from workplatform.models import Result
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType
 from workplatform.secretfiles import named_secret
+from workplatform.signing import keys_of
 from workplatform.states import Status
 from workplatform.storage.files import AttemptFiles
 from workplatform.storage.local import LocalFiles
@@ -165,6 +166,7 @@ class Executor:
             outbound=self._tools.outbound,
             confirm=partial(self._confirm, attempt),
             secrets=partial(named_secret, self._tools.settings.secrets_dir),
+            keys=keys_of(self._tools.settings.webhook_secret, self._tools.settings.secrets_dir),
         )
         result = job_type.handler(payload, context)
         if not isinstance(result, job_type.result_model):
@@ -237,13 +239,13 @@ class Executor:
             reason=following.reason,
             wakeup=attempt.message,
             lines=lines,
-            callback=self._callback(attempt, following, duration_ms),
+            callbacks=self._callbacks(attempt, following, duration_ms),
             outputs=orjson.dumps(attempt.files.committed) if attempt.files.committed else b"",
         )
 
-    def _callback(self, attempt: Attempt, following: Next, duration_ms: int) -> NewJob | None:
+    def _callbacks(self, attempt: Attempt, following: Next, duration_ms: int) -> list[NewJob]:
         if not following.status.is_final:
-            return None
+            return []
         return self._tools.callbacks.for_ending(
             attempt.grant,
             status=following.status,

@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from workplatform.models import SECRET, Payload
+from workplatform.models import SECRET, WireModel
 
 MASK: Final = "***"
 
 
-def masked_payload(model: type[Payload], payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload with the values of its secret fields masked; names inside them stay readable."""
+def masked_fields(model: type[WireModel], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload, or a part of a submission, its secret fields masked; names inside them stay readable."""
     secrets = _secret_names(model)
     return {name: _masked(value) if name in secrets else value for name, value in payload.items()}
 
 
 @cache
-def _secret_names(model: type[Payload]) -> frozenset[str]:
+def _secret_names(model: type[WireModel]) -> frozenset[str]:
     """Return what callers may call the secret fields: by the wire's spelling or by ours."""
     names: set[str] = set()
     for name, field in model.model_fields.items():

@@ -21,7 +21,7 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerL
 from workplatform.settings import Settings
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
-from workplatform.store.records import Record, Settlement
+from workplatform.store.records import NewJob, Record, Settlement
 from workplatform.superseding import Superseding
 
 _TICK_S: Final = 0.1
@@ -75,10 +75,10 @@ class Scheduler:
         if record is None:
             return
         error = expiry(record)
-        callback = self._callbacks.for_ending(
+        callbacks = self._callbacks.for_ending(
             record, status=Status.FAILED, result=None, error=error.message, duration_ms=None
         )
-        if self._store.expire(job_id, message=error.message, error=orjson.dumps(describe(error)), callback=callback):
+        if self._store.expire(job_id, message=error.message, error=orjson.dumps(describe(error)), callbacks=callbacks):
             _log.info("job_expired", job_id=job_id, code=error.code)
 
     def _reap(self, job_id: str) -> None:
@@ -89,9 +89,9 @@ class Scheduler:
         error = WorkerLostError(f"worker {record.worker} went silent in attempt {record.attempts}")
         policy = self._submitter.policy(record.type, record.spec)
         following = after_failure(error, retries=record.retries, policy=policy)
-        callback = None
+        callbacks: list[NewJob] = []
         if following.status.is_final:
-            callback = self._callbacks.for_ending(
+            callbacks = self._callbacks.for_ending(
                 record, status=following.status, result=None, error=error.message, duration_ms=None
             )
         settlement = Settlement(
@@ -101,7 +101,7 @@ class Scheduler:
             message=following.message,
             error=orjson.dumps(following.error),
             wakeup=self._submitter.wakeup(record),
-            callback=callback,
+            callbacks=callbacks,
         )
         if self._store.reap(job_id, record.fence, settlement):
             _log.warning("worker_lost", job_id=job_id, worker=record.worker, status=following.status.value)

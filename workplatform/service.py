@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from workplatform.callbacks import Callbacks
 from workplatform.errors import IdempotencyError, IllegalTransitionError
-from workplatform.masking import masked_payload
+from workplatform.masking import masked_fields
 from workplatform.registry import Registry
 from workplatform.roster import roster
 from workplatform.states import Status
@@ -94,10 +94,10 @@ class JobService:
     def cancel(self, job_id: str) -> Status:
         """Cancel a job; raises JobNotFoundError, or IllegalTransitionError if it has ended otherwise."""
         record = self._store.get(job_id)
-        callback = self._callbacks.for_ending(
+        callbacks = self._callbacks.for_ending(
             record, status=Status.CANCELLED, result=None, error=None, duration_ms=_elapsed_ms(record)
         )
-        done, before = self._store.cancel(job_id, message="cancelled on request", callback=callback)
+        done, before = self._store.cancel(job_id, message="cancelled on request", callbacks=callbacks)
         if not done and before != Status.CANCELLED:
             raise IllegalTransitionError(f"the job has already ended: it is {before}")
         return Status.CANCELLED
@@ -154,7 +154,7 @@ class JobService:
         max_retries = self._submitter.policy(record.type, record.spec).max_retries
         document = job_document(record, max_retries=max_retries, served=served)
         if (job_type := self.registry.get(record.type)) is not None:
-            document["payload"] = masked_payload(job_type.payload_model, record.spec["payload"])
+            document["payload"] = masked_fields(job_type.payload_model, record.spec["payload"])
         return document
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 from workplatform.errors import SettingsError
 from workplatform.secretfiles import with_secrets
 from workplatform.setting_kinds import AbsolutePath, Jobs, Paths, RedisUrl, Seconds, Words, split
+from workplatform.signing import read_keys
 
 CONCURRENCY_PREFIX = "CONCURRENCY_"
 Source = Literal["environment", ".env", "default"]
@@ -105,6 +106,9 @@ class Settings(BaseModel):
         description="Base of the public addresses of objects; {bucket} stands for the bucket",
     )
     secrets_dir: str = Field("", description="Folder with one file a secret that deploys may name; empty is none")
+    webhook_secret: SecretStr | None = Field(
+        None, description="Secret (whsec_...) that signs callbacks; several, the newest first, are separated by spaces"
+    )
     max_input_bytes: int = Field(
         32 << 30, ge=1, description="Largest file in bytes that a job fetches from a URL or a store as its input"
     )
@@ -121,10 +125,19 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged")
 
-    @field_validator("api_key", "redis_password", "s3_access_key_id", "s3_secret_access_key", mode="before")
+    @field_validator(
+        "api_key", "redis_password", "s3_access_key_id", "s3_secret_access_key", "webhook_secret", mode="before"
+    )
     @classmethod
     def _empty_secret_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_keys(value.get_secret_value())
+        return value
 
     @field_validator("node_name", mode="before")
     @classmethod

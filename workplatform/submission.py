@@ -4,31 +4,22 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from workplatform.errors import InvalidSubmissionError, UrlForbiddenError
+from workplatform.errors import InvalidSubmissionError
+from workplatform.hooks import Hook, HookOrUrl
 from workplatform.ids import new_job_id
 from workplatform.models import WireModel
 from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
 from workplatform.terms import Terms
-from workplatform.urls import http_url
 
 M = TypeVar("M", bound=WireModel)
 BuildMessage = Callable[[str, str, str, int], bytes]
 
 
-def _http_url(url: str) -> str:
-    try:
-        http_url(url)
-    except UrlForbiddenError as error:
-        raise ValueError(error.message) from error
-    return url
-
-
-Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -38,7 +29,8 @@ class Submission(Terms):
     type: str = Field(description="The job type", examples=["thumbnail"])
     payload: dict[str, Any] = Field(description="What the job type takes")
     priority: int | None = Field(None, ge=0, le=4, description="0 (first) to 4 (last); default: the type's own")
-    callback: Url | None = Field(None, description="URL that is told how the job ended")
+    callback: HookOrUrl | None = Field(None, description="URL that is told how the job ended, or an object with more")
+    on_failure: HookOrUrl | None = Field(None, description="The same, told only if the job has failed")
     retry_policy: RetryPolicy | None = Field(None, description="Replaces the type's retry policy")
     max_retries: int | None = Field(None, ge=0, le=100, description="Replaces the policy's maxRetries")
     tags: tuple[Tag, ...] = Field((), max_length=20, description="Words of the caller's own")
@@ -115,7 +107,9 @@ def _spec(submission: Submission) -> dict[str, Any]:
     """Keep what the caller said, and only that."""
     spec: dict[str, Any] = {"payload": submission.payload}
     if submission.callback:
-        spec["callback"] = submission.callback
+        spec["callback"] = _hook(submission.callback)
+    if submission.on_failure:
+        spec["onFailure"] = _hook(submission.on_failure)
     if submission.retry_policy:
         spec["retryPolicy"] = submission.retry_policy.model_dump(by_alias=True)
     if submission.max_retries is not None:
@@ -125,6 +119,11 @@ def _spec(submission: Submission) -> dict[str, Any]:
     if submission.tags:
         spec["tags"] = submission.tags
     return spec
+
+
+def _hook(hook: Hook) -> str | dict[str, Any]:
+    said = hook.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return hook.url if said.keys() == {"url"} else said
 
 
 def _checked(model: type[M], value: object, base: str) -> M:

@@ -44,10 +44,10 @@ class Superseding:
         return True
 
     def _cancel(self, record: Record, *, by: str, spare_running: bool) -> None:
-        callback = self._callbacks.for_ending(
+        callbacks = self._callbacks.for_ending(
             record, status=Status.CANCELLED, result=None, error=None, duration_ms=None
         )
-        self._store.cancel(record.id, message=f"superseded by {by}", callback=callback, spare_running=spare_running)
+        self._store.cancel(record.id, message=f"superseded by {by}", callbacks=callbacks, spare_running=spare_running)
 
     def _takes_running(self, job: NewJob) -> bool:
         declared = self._registry[job.type]

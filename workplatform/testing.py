@@ -14,6 +14,7 @@ from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType, preloads
 from workplatform.secretfiles import no_secret
+from workplatform.signing import Keys, no_keys
 from workplatform.storage.files import AttemptFiles, Remotes
 from workplatform.storage.journal import Journals
 from workplatform.storage.local import LocalFiles
@@ -54,6 +55,7 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
     attempt: int = 1,
     is_tried_again: bool = False,
     secrets: Callable[[str], str] = no_secret,
+    keys: Keys = no_keys,
 ) -> Iterator[InlineRun]:
     """Give a context whose files live under `root`; on success outputs are committed, else discarded.
 
@@ -79,6 +81,7 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
         outbound=outbound,
         confirm=pulse.check,
         secrets=secrets,
+        keys=keys,
     )
     run = InlineRun(job, pulse, files)
     has_ended = not is_tried_again

@@ -1,11 +1,13 @@
 """The wire's shapes: jobs, events and callbacks as JSON documents."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from workplatform.hooks import Hook
+from workplatform.masking import masked_fields
 from workplatform.states import Status, WaitingReason
 from workplatform.store.records import Record, StoredEvent
 
@@ -30,7 +32,8 @@ def job_document(record: Record, *, max_retries: int, served: Container[str]) ->
         "priority": record.priority,
         "waitingReason": waiting_reason(record, served),
         "tags": spec.get("tags", []),
-        "callback": spec.get("callback"),
+        "callback": _shown_hook(spec.get("callback")),
+        "onFailure": _shown_hook(spec.get("onFailure")),
         "payload": spec["payload"],
         "createdAt": timestamp(record.created_at),
         "startedAt": timestamp(record.started_at),
@@ -43,6 +46,10 @@ def job_document(record: Record, *, max_retries: int, served: Container[str]) ->
     }
 
 
+def _shown_hook(said: str | Mapping[str, Any] | None) -> str | Mapping[str, Any] | None:
+    return masked_fields(Hook, said) if isinstance(said, Mapping) else said
+
+
 def waiting_reason(record: Record, served: Container[str]) -> str | None:
     """Say why a job that is not final and not running does not run."""
     if record.status is Status.QUEUED and record.queue not in served:
@@ -50,8 +57,16 @@ def waiting_reason(record: Record, served: Container[str]) -> str | None:
     return record.reason
 
 
-def callback_document(
-    job_id: str, job_type: str, *, status: Status, result: Any, error: str | None, duration_ms: int | None
+def callback_document(  # noqa: PLR0913 - one parameter a field
+    job_id: str,
+    job_type: str,
+    *,
+    status: Status,
+    result: Any,
+    error: str | None,
+    duration_ms: int | None,
+    attempt: int,
+    at: datetime,
 ) -> dict[str, Any]:
     """Render the body that a job's callback URL gets."""
     return {
@@ -61,6 +76,8 @@ def callback_document(
         "result": result,
         "error": error,
         "duration": duration_ms,
+        "attempt": attempt,
+        "timestamp": timestamp(at),
     }
 
 

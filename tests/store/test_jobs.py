@@ -58,7 +58,7 @@ def test_a_delayed_job_is_scheduled_and_has_no_message(store: JobStore) -> None:
 def test_an_unknown_job_is_an_error_everywhere(store: JobStore) -> None:
     for call in (
         lambda: store.get("job_x"),
-        lambda: store.cancel("job_x", message="", callback=None),
+        lambda: store.cancel("job_x", message="", callbacks=[]),
         lambda: store.retry("job_x", b"{}"),
     ):
         with pytest.raises(JobNotFoundError):
@@ -155,8 +155,8 @@ def test_cancelling_works_in_every_state_that_is_not_final(store: JobStore) -> N
     store.create([queued, scheduled, running])
     claim(store, running)
     for job, before in ((queued, "queued"), (scheduled, "scheduled"), (running, "running")):
-        assert store.cancel(job.id, message="stop", callback=None) == (True, before)
-        assert store.cancel(job.id, message="stop", callback=None) == (False, "cancelled")
+        assert store.cancel(job.id, message="stop", callbacks=[]) == (True, before)
+        assert store.cancel(job.id, message="stop", callbacks=[]) == (False, "cancelled")
     assert counts(store) == {Status.CANCELLED: 3}
     assert store.beat(LEASE, [Beat(running.id, 1)]) == ["cancelled"]
     assert not store.settle(running.id, 1, completed()).is_accepted
@@ -180,10 +180,10 @@ def test_only_failed_and_cancelled_jobs_can_be_retried(store: JobStore) -> None:
 def test_an_ending_and_its_callback_are_one_step(store: JobStore) -> None:
     job, callback = created(store, a_job()), a_job(job_type="http", queue="http")
     claim(store, job)
-    assert not store.settle(job.id, 99, completed(callback=callback)).is_accepted
+    assert not store.settle(job.id, 99, completed(callbacks=[callback])).is_accepted
     with pytest.raises(JobNotFoundError):
         store.get(callback.id)
-    assert store.settle(job.id, 1, completed(callback=callback)).is_accepted
+    assert store.settle(job.id, 1, completed(callbacks=[callback])).is_accepted
     assert store.get(callback.id).status is Status.QUEUED
     assert pop(store, "http") == callback.id
 
@@ -224,7 +224,7 @@ def test_a_slot_is_free_again_however_its_job_ends(store: JobStore) -> None:
         if end == "settle":
             store.settle(job.id, 1, completed())
         elif end == "cancel":
-            store.cancel(job.id, message="", callback=None)
+            store.cancel(job.id, message="", callbacks=[])
         else:
             store.settle(job.id, 1, given_back(job.id))
     claim(store, created(store, a_job()), node, word="last")
@@ -237,7 +237,7 @@ def test_a_queue_with_nothing_left_to_claim_does_not_hold_its_place(store: JobSt
     claim(store, busy, node)
     pop(store, "webp")
     store.claim(waiting.id, node, claim="w", message=waiting.message)
-    store.cancel(waiting.id, message="", callback=None)
+    store.cancel(waiting.id, message="", callbacks=[])
     assert pop(store, "webp") == waiting.id
     assert store.has_room("n1", "webp", 1)
     store.settle(busy.id, 1, completed())

@@ -35,7 +35,7 @@ def test_messages_of_jobs_that_are_gone_are_passed_over(store: JobStore) -> None
     first, cancelled, wanted = queued(store, 2, 2, 2)
     pop(store)
     claim(store, first)
-    store.cancel(cancelled.id, message="", callback=None)
+    store.cancel(cancelled.id, message="", callbacks=[])
     settled = store.settle(first.id, 1, backing_off(), then=a_claimant(), claim="next")
     assert settled.next_grant is not None and settled.next_grant.id == wanted.id
     assert pop(store) is None
@@ -71,7 +71,7 @@ def test_an_attempt_that_lost_its_job_gets_no_next_one(store: JobStore) -> None:
     first, second = queued(store, 2, 2)
     pop(store)
     claim(store, first)
-    store.cancel(first.id, message="", callback=None)
+    store.cancel(first.id, message="", callbacks=[])
     settled = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
     assert not settled.is_accepted and settled.next_grant is None
     assert pop(store) == second.id
@@ -114,7 +114,7 @@ def test_many_cancelled_jobs_do_not_let_a_lower_priority_overtake(store: JobStor
     pop(store)
     claim(store, first)
     for job in cancelled:
-        store.cancel(job.id, message="", callback=None)
+        store.cancel(job.id, message="", callbacks=[])
     settled = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
     assert settled.next_grant is None
     assert store.get(low.id).status is Status.QUEUED

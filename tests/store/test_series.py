@@ -41,7 +41,7 @@ def due(store: JobStore) -> list[str]:
 
 
 def cancel(store: JobStore, job: NewJob) -> tuple[bool, str]:
-    return store.cancel(job.id, message="", callback=None)
+    return store.cancel(job.id, message="", callbacks=[])
 
 
 def test_a_job_waits_while_another_one_of_its_series_runs(store: JobStore) -> None:
@@ -155,5 +155,5 @@ def test_a_retried_job_is_the_newest(store: JobStore) -> None:
 def test_a_running_job_can_be_spared(store: JobStore) -> None:
     first = a_deploy(store)
     claim(store, first)
-    assert store.cancel(first.id, message="", callback=None, spare_running=True) == (False, "running")
+    assert store.cancel(first.id, message="", callbacks=[], spare_running=True) == (False, "running")
     assert store.get(first.id).status is Status.RUNNING

@@ -33,7 +33,7 @@ def made(store: JobStore, **terms: Any) -> NewJob:
 
 
 def expire(store: JobStore, job: NewJob) -> bool:
-    return store.expire(job.id, message="too late", error=b'{"code":"expired","message":"too late"}', callback=None)
+    return store.expire(job.id, message="too late", error=b'{"code":"expired","message":"too late"}', callbacks=[])
 
 
 def is_expired(store: JobStore, job: NewJob) -> bool:
@@ -60,7 +60,7 @@ def test_a_job_that_has_not_begun_in_time_fails_and_is_never_claimed(store: JobS
     eventually(lambda: is_expired(store, job))
     assert store.claim(job.id, a_claimant(), claim="w", message=job.message) == Refusal("expired")
     callback = a_job(job_type="http", queue="http")
-    assert store.expire(job.id, message="late", error=b'{"code":"expired","message":"late"}', callback=callback)
+    assert store.expire(job.id, message="late", error=b'{"code":"expired","message":"late"}', callbacks=[callback])
     record = store.get(job.id)
     assert (record.status, record.error, record.message) == (
         Status.FAILED,
@@ -143,7 +143,7 @@ def test_a_unique_key_is_free_when_its_job_has_ended(store: JobStore, how: str) 
         claim(store, job)
         store.settle(job.id, 1, completed() if how == "completed" else failed())
     elif how == "cancelled":
-        store.cancel(job.id, message="", callback=None)
+        store.cancel(job.id, message="", callbacks=[])
     else:
         expire(store, job)
     made(store, unique="film")
@@ -159,10 +159,10 @@ def test_a_unique_key_is_held_through_backoff(store: JobStore) -> None:
 
 def test_a_retry_takes_its_unique_key_again_or_is_refused(store: JobStore) -> None:
     job = made(store, unique="film")
-    store.cancel(job.id, message="", callback=None)
+    store.cancel(job.id, message="", callbacks=[])
     second = made(store, unique="film")
     assert second.id in (store.retry(job.id, job.message) or "")
-    store.cancel(second.id, message="", callback=None)
+    store.cancel(second.id, message="", callbacks=[])
     assert store.retry(job.id, a_message(job.id)) is None
     third = with_terms(unique="film")
     assert store.create([third]).others == {third.id: job.id}

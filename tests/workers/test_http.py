@@ -248,4 +248,4 @@ def test_callbacks_take_no_slot_of_local_work() -> None:
     declared: JobType = discover(["workers"])["http"]
     assert not declared.is_local_work
     assert declared.concurrency == 32
-    assert declared.retry.max_retries == 8
+    assert declared.retry.max_retries == 15

@@ -134,8 +134,7 @@ class JobStore:
         """
         words = [*_settlement_words(job_id, fence, settlement, "owner")]
         words += (5, *_claimant_words(then, claim)) if then else (0,)
-        if settlement.callback:
-            words += settlement.callback
+        words += _words(settlement.callbacks)
         answer = self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S)
         grant = answer[1] if len(answer) > 1 else None
         return Settled(answer[0] == b"ok", _grant(grant[1:]) if grant else None)
@@ -143,15 +142,14 @@ class JobStore:
     def reap(self, job_id: str, fence: int, settlement: Settlement) -> bool:
         """End an attempt whose lease has run out; False if somebody else did, or it was renewed."""
         words = [*_settlement_words(job_id, fence, settlement, "lapsed"), 0]
-        if settlement.callback:
-            words += settlement.callback
+        words += _words(settlement.callbacks)
         return bool(self._scripts("settle", *words)[0] == b"ok")
 
     def cancel(
-        self, job_id: str, *, message: str, callback: NewJob | None, spare_running: bool = False
+        self, job_id: str, *, message: str, callbacks: Sequence[NewJob], spare_running: bool = False
     ) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
-        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *(callback or ()))
+        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *_words(callbacks))
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[0] == b"ok", answer[1].decode()
@@ -168,9 +166,9 @@ class JobStore:
                 return f"job {answer[1].decode()} with the same uniqueKey is active"
         return None
 
-    def expire(self, job_id: str, *, message: str, error: bytes, callback: NewJob | None) -> bool:
+    def expire(self, job_id: str, *, message: str, error: bytes, callbacks: Sequence[NewJob]) -> bool:
         """Fail a job whose time is up; False if it has ended, or has begun in time."""
-        return bool(self._scripts("expire", job_id, message, error, *(callback or ())))
+        return bool(self._scripts("expire", job_id, message, error, *_words(callbacks)))
 
     def series(self, series: str) -> list[str]:
         """Return the jobs of a series, oldest first: those that are not final, and the newest one while there are."""

@@ -181,7 +181,7 @@ class Settlement:
     reason: str = ""
     wakeup: bytes = b""
     lines: Sequence[str] = ()
-    callback: NewJob | None = None
+    callbacks: Sequence[NewJob] = ()
     outputs: bytes = b""
 
 

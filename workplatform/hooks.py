@@ -1,0 +1,51 @@
+"""Hooks: which URLs a submission wants to be told, of what, and how."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from workplatform.errors import UrlForbiddenError
+from workplatform.models import SECRET, WireModel
+from workplatform.states import Status
+from workplatform.urls import http_url
+
+Ending = Literal["completed", "failed", "cancelled"]
+_ENDINGS: Final[tuple[Ending, ...]] = ("completed", "failed", "cancelled")
+
+
+def _http_url(url: str) -> str:
+    try:
+        http_url(url)
+    except UrlForbiddenError as error:
+        raise ValueError(error.message) from error
+    return url
+
+
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
+
+
+class Hook(WireModel):
+    """A receiver of endings; a bare URL is one that is told of every ending."""
+
+    url: Url = Field(description="URL that is told, by POST", examples=["https://example.com/hooks/job-done"])
+    events: tuple[Ending, ...] = Field(_ENDINGS, min_length=1, description="Endings to be told of")
+    headers: dict[str, str] = Field(
+        default_factory=dict, max_length=50, description="Further headers; shown masked", json_schema_extra=SECRET
+    )
+    secret_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="Which of the operator's webhook secrets signs; default: WEBHOOK_SECRET, if there is one",
+        examples=["shop"],
+    )
+
+    def wants(self, status: Status) -> bool:
+        """Whether the receiver is to be told of such an ending."""
+        return status.value in self.events
+
+
+def _from_url(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+HookOrUrl = Annotated[Hook, BeforeValidator(_from_url)]
