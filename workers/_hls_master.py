@@ -21,6 +21,7 @@ MASTER = "master.m3u8"
 POSTER = "poster.jpg"
 IFRAME_PLAYLIST = "iframes.m3u8"
 SUBTITLES_GROUP = "subtitles"
+KEY_PATTERN = "keys/%03d.key"
 
 _DIGIT = "[0-9]"
 # What earlier jobs may have left: these names and no others, so that files of somebody else stay. Six digits are for
@@ -63,7 +64,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A rendition of the sound or of the subtitles, in a folder of its own, one of the `group` of its kind."""
+    """A rendition of the sound or of the subtitles, in a folder of its own, one of the `group` of its kind.
+
+    `is_default` is what is played unless somebody chooses; it `is_autoselect` too, which is what a player may choose by
+    the languages of its user.
+    """
 
     kind: Literal["AUDIO", "SUBTITLES"]
     folder: str
@@ -71,6 +76,7 @@ class Track:
     name: str
     language: str | None = None
     is_default: bool = False
+    is_autoselect: bool = True
     is_forced: bool = False
     channels: int | None = None
     characteristics: str | None = None
@@ -91,6 +97,13 @@ class Package:
     iframes: tuple[MediaPlaylist, ...] = ()
     audio_only: str | None = None
     has_poster: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The files of the keys, each in use from some segment on."""
+        playlists = (*self.playlists, *self.track_playlists)
+        changes = (sum(bool(segment.keys) for segment in playlist.segments) for playlist in playlists)
+        return [KEY_PATTERN % number for number in range(max(changes, default=0))]
 
     def sounds(self, group: str | None) -> list[tuple[Track, MediaPlaylist]]:
         """Return the audio tracks of a group."""
@@ -186,11 +199,11 @@ def _iframe_attributes(variant: Variant, iframes: MediaPlaylist) -> Attributes:
 
 
 def _track_attributes(track: Track) -> Attributes:
-    """Return what is said of a track; one that is played unless another is chosen may be chosen by itself."""
+    """Return what is said of a track."""
     said = {"TYPE": track.kind, "GROUP-ID": f'"{track.group}"', "NAME": f'"{track.name}"'}
     if track.language:
         said["LANGUAGE"] = f'"{track.language}"'
-    said |= {"DEFAULT": "YES" if track.is_default else "NO", "AUTOSELECT": "YES"}
+    said |= {"DEFAULT": "YES" if track.is_default else "NO", "AUTOSELECT": "YES" if track.is_autoselect else "NO"}
     if track.is_forced:
         said["FORCED"] = "YES"
     if track.characteristics:

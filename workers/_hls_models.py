@@ -1,9 +1,17 @@
 """What a client asks of the `hls` job type, and what it is told at the end."""
 
-from pydantic import Field, field_validator
+import re
+from typing import Annotated, Literal
 
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from workers._hls_encryption import Encryption
 from workers._hls_ladder import Quality
 from workplatform.models import Payload, Result, WireModel
+
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
+# Folders of what is no quality.
+_OTHER_FOLDERS = re.compile(r"(audio|subtitles)-\d.*|keys", re.IGNORECASE)
 
 
 class HlsPayload(Payload):
@@ -29,6 +37,40 @@ class HlsPayload(Payload):
         "always made, if need be at the size of the video",
         examples=[["1080p", "720p", {"name": "small", "height": 360, "bitrate": "800k"}]],
     )
+    audio_tracks: (
+        Literal["default", "all"] | Annotated[tuple[LanguageCode, ...], Field(min_length=1, max_length=20)]
+    ) = Field(
+        default="default",
+        description="Which sounds to offer: the best one (default), all of the video, or those in these languages "
+        "in this order. Several become renditions of their own, between which players choose",
+        examples=["all", ["en", "de"]],
+    )
+    audio_only: bool = Field(
+        default=False,
+        description="Offer the sound without a picture too, for players with little bandwidth or no screen",
+        examples=[True],
+    )
+    subtitles: bool = Field(
+        default=False,
+        description="Offer the text subtitles of the video as WebVTT; those that are pictures are left out",
+        examples=[True],
+    )
+    poster: bool = Field(
+        default=False,
+        description="Make poster.jpg, a telling picture of the video in the size of the largest rendition",
+        examples=[True],
+    )
+    iframes: bool = Field(
+        default=False,
+        description="Make playlists of single keyframes, which players show while somebody winds forward or back",
+        examples=[True],
+    )
+    encryption: Encryption | None = Field(
+        default=None,
+        description='Encrypt pictures and sounds: "aes-128", or an object that says where players get the keys. '
+        "Subtitles and poster stay readable",
+        examples=["aes-128", {"keyUrl": "https://keys.example/film-7/{key}", "rotateEvery": 100}],
+    )
     overwrite: bool = Field(
         default=False,
         description="Encode again even where a complete output of the same video and qualities exists",
@@ -43,7 +85,20 @@ class HlsPayload(Payload):
             if quality.name.casefold() in seen:
                 raise ValueError(f"quality {quality.name!r} is asked twice: give each its own name")
             seen.add(quality.name.casefold())
+            if _OTHER_FOLDERS.fullmatch(quality.name):
+                raise ValueError(
+                    f"a folder called {quality.name!r} may be needed for other things: choose another name"
+                )
         return qualities
+
+    @model_validator(mode="after")
+    def _can_find_keyframes(self) -> "HlsPayload":
+        if self.iframes and self.encryption:
+            raise ValueError(
+                "iframes are parts of segments, which cannot be read alone where encryption makes one piece of "
+                "each: leave out iframes or encryption"
+            )
+        return self
 
 
 class HlsRendition(WireModel):
@@ -59,12 +114,51 @@ class HlsRendition(WireModel):
     playlist: str = Field(description="Path of its playlist", examples=["hls/film/720p/playlist.m3u8"])
 
 
+class HlsTrack(WireModel):
+    """A sound or subtitles in a folder of their own."""
+
+    name: str = Field(description="Name that players show", examples=["English"])
+    language: str | None = Field(description="Language by BCP 47, if the video names it", examples=["en"])
+    is_default: bool = Field(description="Whether players take it unless told otherwise", examples=[True])
+    playlist: str = Field(description="Path of its playlist", examples=["hls/film/audio-1-en/playlist.m3u8"])
+
+
+class HlsAudioTrack(HlsTrack):
+    """A sound as it was made."""
+
+    channels: int = Field(description="Number of channels", examples=[2])
+    bandwidth: int = Field(description="Peak bits per second", examples=[140_000])
+    average_bandwidth: int = Field(description="Average bits per second", examples=[132_000])
+
+
+class HlsSubtitles(HlsTrack):
+    """Subtitles as they were made."""
+
+    is_forced: bool = Field(
+        description="Whether they are only for what everybody needs, such as signs in another language",
+        examples=[False],
+    )
+
+
 class HlsResult(Result):
     """An HLS stream, ready to be played."""
 
     hls_path: str = Field(description="Path of the master playlist", examples=["hls/film/master.m3u8"])
     qualities: list[str] = Field(description="Names of the renditions made", examples=[["720p", "480p"]])
     renditions: list[HlsRendition] = Field(description="The renditions in detail, in the same order")
+    audio_tracks: list[HlsAudioTrack] = Field(
+        default=[], description="The sounds that have renditions of their own; none where it is in those of the picture"
+    )
+    audio_only: bool = Field(
+        default=False, description="Whether the sound is offered without a picture", examples=[True]
+    )
+    subtitles: list[HlsSubtitles] = Field(default=[], description="The subtitles, in the order of the video")
+    poster_path: str | None = Field(
+        default=None, description="Path of the poster, if one was asked for", examples=["hls/film/poster.jpg"]
+    )
+    keys: list[str] = Field(
+        default=[], description="Paths of the keys, if segments are encrypted", examples=[["hls/film/keys/000.key"]]
+    )
     duration: float = Field(description="Length in seconds", examples=[12.0])
     segments: int = Field(description="Number of segment files of all renditions together", examples=[4])
     size: int = Field(description="Bytes of all segments together", examples=[4_700_000])

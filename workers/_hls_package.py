@@ -5,11 +5,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from workers._hls_ladder import Rung
-from workers._hls_master import MASTER, Package, Variant, read_package
+from workers._hls_master import MASTER, POSTER, Package, Variant, read_package
 from workers._hls_measure import lone_rate, measure
-from workers._hls_models import HlsRendition, HlsResult
-from workers._hls_playlist import MEDIA_PLAYLIST, IncompletePlaylistError, media_playlist, read_media_playlist
+from workers._hls_models import HlsAudioTrack, HlsRendition, HlsResult, HlsSubtitles
+from workers._hls_playlist import MEDIA_PLAYLIST, IncompletePlaylistError, read_media_playlist
 from workers._probe import SourceVideo
 from workplatform.context import JobContext
 from workplatform.errors import EncoderError, InputNotFoundError
@@ -19,9 +18,9 @@ _HASHED_BYTES = 1 << 16
 _NOTABLY_SHORT = 0.95
 
 
-def origin(source: Path, rungs: Sequence[Rung]) -> str:
+def origin(source: Path, *settings: object) -> str:
     """Return a fingerprint of the video and of what is made of it; the file's time tells of changes in its middle."""
-    digest = hashlib.sha256(repr(rungs).encode())
+    digest = hashlib.sha256(repr(settings).encode())
     with source.open("rb") as file:
         status = os.fstat(file.fileno())
         size = status.st_size
@@ -50,9 +49,6 @@ def package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVi
         playlists = dict(zip(names, map(read_media_playlist, paths), strict=True))
     except IncompletePlaylistError as error:
         raise EncoderError(f"ffmpeg left an unfinished rendition: {error}") from error
-    target_s = max(playlist.target_s for playlist in playlists.values())
-    for path, playlist in zip(paths, playlists.values(), strict=True):
-        path.write_text(media_playlist(playlist, target_s=target_s), encoding="utf-8")
     variants = [
         Variant(
             name=name,
@@ -96,8 +92,43 @@ def result(package: Package, uri: str, *, skipped: bool) -> HlsResult:
             )
             for variant in package.variants
         ],
+        audio_tracks=_audio_tracks(package, base),
+        audio_only=package.audio_only is not None,
+        subtitles=_subtitles(package, base),
+        poster_path=f"{base}/{POSTER}" if package.has_poster else None,
+        keys=[f"{base}/{key}" for key in package.keys],
         duration=round(max(playlist.duration_s for playlist in package.playlists), 3),
-        segments=sum(len(playlist.segments) for playlist in package.playlists),
-        size=sum(playlist.size_bytes for playlist in package.playlists),
+        segments=sum(len(playlist.segments) for playlist in (*package.playlists, *package.track_playlists)),
+        size=sum(playlist.size_bytes for playlist in (*package.playlists, *package.track_playlists)),
         skipped=skipped,
     )
+
+
+def _audio_tracks(package: Package, base: str) -> list[HlsAudioTrack]:
+    return [
+        HlsAudioTrack(
+            name=track.name,
+            language=track.language,
+            is_default=track.is_default,
+            playlist=f"{base}/{track.folder}/{MEDIA_PLAYLIST}",
+            channels=track.channels or 0,
+            bandwidth=playlist.peak_bandwidth,
+            average_bandwidth=playlist.average_bandwidth,
+        )
+        for track, playlist in zip(package.tracks, package.track_playlists, strict=True)
+        if track.kind == "AUDIO"
+    ]
+
+
+def _subtitles(package: Package, base: str) -> list[HlsSubtitles]:
+    return [
+        HlsSubtitles(
+            name=track.name,
+            language=track.language,
+            is_default=track.is_default,
+            is_forced=track.is_forced,
+            playlist=f"{base}/{track.folder}/{MEDIA_PLAYLIST}",
+        )
+        for track in package.tracks
+        if track.kind == "SUBTITLES"
+    ]

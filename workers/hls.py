@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from workers._hls_encoding import encode, renditions
+from workers._hls_extras import add_extras, plan_extras
 from workers._hls_ladder import climb
 from workers._hls_master import MASTER, OWNED, master_playlist
 from workers._hls_models import HlsPayload, HlsResult
@@ -22,7 +23,8 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     video = job.isolated(probe, source, file_name(payload.input_path))
     rungs = climb(payload.qualities, video.width, video.height)
     names = [rung.name for rung in rungs]
-    made_from = origin(source, rungs)
+    video, extras = plan_extras(job, payload, source, video, rungs)
+    made_from = origin(source, rungs, extras)
     kept = None if payload.overwrite else complete(job, payload.output_dir, names, made_from)
     if kept is not None:
         job.progress(100, "already complete")
@@ -37,6 +39,7 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     job.stage("measuring")
     made = package(job, output.path, names, video, frames)
     note_shortness(job, made, video)
+    made = add_extras(job, extras, made, output, source=source, rungs=rungs)
     (output.path / MASTER).write_text(master_playlist(made, made_from), encoding="utf-8")
     job.progress(100, f"{renditions(len(rungs))} ready")
     return result(made, output.uri, skipped=False)
