@@ -5,6 +5,7 @@ Every keyframe is decoded by itself and nothing else is, so a picture costs abou
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -31,10 +32,11 @@ _CLOSE_S = 1
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A keyframe, and how many of the moments, in their order, it is for."""
+    """A keyframe, and how many of the moments, in their order, it is for; `missing` of them for want of their own."""
 
     grab: Grab
     moments: int
+    missing: int
 
 
 def nearest_keyframes(video: Video, moments: Sequence[Fraction]) -> Iterator[Shot]:
@@ -54,7 +56,7 @@ def nearest_keyframes(video: Video, moments: Sequence[Fraction]) -> Iterator[Sho
         if latest is None:
             orphans += count
         else:
-            yield Shot(latest, orphans + count)
+            yield Shot(latest, orphans + count, missing=orphans if frame is not None else count)
             orphans = 0
 
 
@@ -75,15 +77,18 @@ def read_length_s(video: Video) -> Fraction:
 
 def _has_whole_index(video: Video) -> bool:
     """Whether the file told where all its keyframes are, not only those of its first part."""
-    if not video.is_indexed:
+    duration = video.duration or length_s(video)
+    if not video.is_indexed or not duration:
         return False
+    # Matroska's index is read at the first seek.
+    with suppress(av.FFmpegError):
+        video.container.seek(min(video.stream.start_time or 0, video.origin), stream=video.stream)
     entries = video.stream.index_entries
     if len(entries) < 2:
         return False
     first, last = entries[0].timestamp, entries[len(entries) - 1].timestamp
     usual_gap = Fraction(last - first, len(entries) - 1)
-    end = video.origin + (video.duration or length_s(video)) / video.tick
-    return end - last <= 2 * usual_gap + _CLOSE_S / video.tick
+    return video.origin + duration / video.tick - last <= 2 * usual_gap + _CLOSE_S / video.tick
 
 
 def _by_index(video: Video, targets: Sequence[int]) -> Iterator[tuple[_Found, int]]:

@@ -9,7 +9,14 @@ import av
 from av.codec import CodecContext
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
 from PIL import Image
 
 from workers._blurhash import SMALL_SIDE, blurhash
@@ -64,11 +71,16 @@ def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, 
     return Picture(data, *size, blurhash=blurhash(on_background(small, BLACK).tobytes(), *small.size))
 
 
-def upright(grab: Grab, width: int | None, height: int | None) -> Image.Image:
-    """Return a frame upright, with square pixels, as large as asked, in the colours of ordinary screens."""
+def upright(
+    grab: Grab, width: int | None, height: int | None, *, scaler: VideoReformatter | None = None
+) -> Image.Image:
+    """Return a frame upright, with square pixels, as large as asked, in the colours of ordinary screens.
+
+    Frames of one video should share a scaler: its table for bringing HDR down takes seconds to make.
+    """
     turn = _turn(grab.frame)
     size = _fit(_shown_size(grab, turn), width, height)
-    image = _image(grab.frame, swapped(size, turn))
+    image = _image(grab.frame, swapped(size, turn), scaler)
     return image if turn is None else image.transpose(turn)
 
 
@@ -107,14 +119,14 @@ def _webp_of_planes(frame: VideoFrame, size: tuple[int, int], quality: int) -> t
     Return the file, and the picture again for its BlurHash.
     """
     pixels = "yuva420p" if _has_alpha(frame) else "yuv420p"
-    scaled = _scaled(frame, size, pixels, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
+    scaled = _scaled(frame, size, pixels, None, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
     encoder = CodecContext.create("libwebp", "w")
     encoder.width, encoder.height, encoder.pix_fmt = scaled.width, scaled.height, pixels
     encoder.time_base = Fraction(1, 25)
     encoder.options = {"quality": str(quality), "compression_level": str(_WEBP_METHOD)}
     scaled.pts, scaled.time_base = 0, encoder.time_base
     data = b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode(None)])
-    return data, _image(scaled, _small(size), src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG)
+    return data, _image(scaled, _small(size), None, src_colorspace=Colorspace.ITU601, src_color_range=ColorRange.MPEG)
 
 
 def _picture_of_pixels(image: Image.Image, encoding: Encoding) -> tuple[bytes, Image.Image, tuple[int, int]]:
@@ -129,18 +141,21 @@ def _small(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _image(frame: VideoFrame, size: tuple[int, int], **colours: Any) -> Image.Image:
+def _image(frame: VideoFrame, size: tuple[int, int], scaler: VideoReformatter | None, **colours: Any) -> Image.Image:
     mode, pixels = ("RGBA", "rgba") if _has_alpha(frame) else ("RGB", "rgb24")
-    plane = _scaled(frame, size, pixels, dst_color_range=ColorRange.JPEG, **colours).planes[0]
+    plane = _scaled(frame, size, pixels, scaler, dst_color_range=ColorRange.JPEG, **colours).planes[0]
     return Image.frombuffer(mode, size, bytes(plane), "raw", mode, plane.line_size, 1)
 
 
-def _scaled(frame: VideoFrame, size: tuple[int, int], pixels: str, **colours: Any) -> VideoFrame:
+def _scaled(
+    frame: VideoFrame, size: tuple[int, int], pixels: str, scaler: VideoReformatter | None, **colours: Any
+) -> VideoFrame:
     """Scale and convert in one go. Untagged colours are read as ffmpeg reads them; HDR is brought down to SDR."""
     if frame.color_trc in _WIDE or frame.color_primaries == ColorPrimaries.BT2020:
         colours |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
     how = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-    return frame.reformat(size[0], size[1], pixels, interpolation=how, threads=1, **colours)
+    scaler = scaler or VideoReformatter()
+    return scaler.reformat(frame, size[0], size[1], pixels, interpolation=how, threads=1, **colours)
 
 
 def _has_alpha(frame: VideoFrame) -> bool:

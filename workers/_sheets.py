@@ -1,14 +1,12 @@
 """Writing the sheets of a storyboard, one at a time."""
 
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
+from workers._encodings import Encoding
 from workers._sprites import Grid
 from workers._writing import write_file
-
-_WEBP_METHOD = 4
 
 
 class SheetWriter:
@@ -18,7 +16,7 @@ class SheetWriter:
         self.size = 0
         self._folder = folder
         self._grid = grid
-        self._quality = quality
+        self._encoding = Encoding(grid.format, quality)
         self._added = 0
         self._sheet: Image.Image | None = None
 
@@ -35,7 +33,7 @@ class SheetWriter:
         if self._added < grid.count and self._added % grid.per_sheet:
             return None
         name = grid.sheets[(self._added - 1) // grid.per_sheet]
-        data = self._encoded(self._sheet)
+        data = self._encoding.encode(self._sheet)
         write_file(self._folder / name, data)
         self.size += len(data)
         self._sheet = None
@@ -45,11 +43,3 @@ class SheetWriter:
         columns = min(pictures, self._grid.columns)
         rows = -(-pictures // self._grid.columns)
         return Image.new("RGB", (columns * self._grid.width, rows * self._grid.height))
-
-    def _encoded(self, sheet: Image.Image) -> bytes:
-        out = BytesIO()
-        if self._grid.format == "webp":
-            sheet.save(out, "WEBP", quality=self._quality, method=_WEBP_METHOD)
-        else:
-            sheet.save(out, "JPEG", quality=self._quality, optimize=True)
-        return out.getvalue()

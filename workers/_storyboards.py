@@ -6,8 +6,9 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from PIL import Image
+from av.video.reformatter import VideoReformatter
 
+from workers._encodings import BLACK, on_background
 from workers._keyframes import Shot, length_s, nearest_keyframes, read_length_s
 from workers._pictures import upright
 from workers._sheets import SheetWriter
@@ -37,13 +38,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """What was written; times in seconds. `distinct` is the number of different pictures."""
+    """What was written; times in seconds.
+
+    `distinct` is the number of different pictures, `missing` that of the ones that stand for some that cannot be read.
+    """
 
     grid: Grid
     interval: Fraction
     duration: Fraction
     size: int
     distinct: int
+    missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,18 @@ def _drawn(
 ) -> Generator[Step, None, Storyboard | None]:
     writer: SheetWriter | None = None
     grid: Grid | None = None
-    done = distinct = 0
+    done = distinct = missing = 0
+    scaler = VideoReformatter()
     for shot in shots:
-        picture = _flat(upright(shot.grab, payload.width, MAX_SIDE if grid is None else grid.height))
+        room = MAX_SIDE if grid is None else grid.height
+        picture = on_background(upright(shot.grab, payload.width, room, scaler=scaler), BLACK)
         if grid is None or writer is None:
             grid = Grid(times.count, picture.width, picture.height, payload.columns, payload.format)
             writer = SheetWriter(folder, grid, quality=payload.quality)
         if picture.size != (grid.width, grid.height):
             picture = picture.resize((grid.width, grid.height))
-        distinct += 1
+        distinct += shot.missing < shot.moments
+        missing += shot.missing
         for _ in range(shot.moments):
             done += 1
             yield Step(done, times.count, writer.add(picture))
@@ -132,11 +140,4 @@ def _drawn(
         return None
     cues = webvtt(grid, times.interval, times.duration).encode()
     write_file(folder / CUES, cues)
-    return Storyboard(grid, times.interval, times.duration, writer.size + len(cues), distinct)
-
-
-def _flat(picture: Image.Image) -> Image.Image:
-    """Put transparent pictures on black, as players show them."""
-    if picture.mode != "RGBA":
-        return picture
-    return Image.composite(picture.convert("RGB"), Image.new("RGB", picture.size), picture.getchannel("A"))
+    return Storyboard(grid, times.interval, times.duration, writer.size + len(cues), distinct, missing)

@@ -111,7 +111,9 @@ def storyboard(payload: StoryboardPayload, job: JobContext) -> StoryboardResult:
 
     made = job.follow(_make, tell, source, output.path, payload)
     message = f"{made.grid.count} pictures, {made.grid.width}x{made.grid.height}"
-    if made.distinct < made.grid.count:
+    if made.missing:
+        job.log(f"damaged video: {made.missing} pictures cannot be read and repeat their neighbours")
+    elif made.distinct < made.grid.count:
         job.log(f"the video has fewer keyframes: {made.distinct} pictures differ, the others repeat them")
     job.progress(100, message)
     base = output.uri.rstrip("/")
