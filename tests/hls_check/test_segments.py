@@ -22,8 +22,8 @@ from tests.hls_check.breaking import (
     rules,
     swap,
 )
-from tests.hls_check.folders import PICTURES, SEGMENT_S, rendition
-from tests.workers._samples_video import ffmpeg, picture
+from tests.hls_check.folders import PICTURES, SEGMENT_S, SOUND, rendition
+from tests.workers._samples_video import ffmpeg, picture, tone
 from workplatform.hls_check import Severity, check
 
 PACKET = 188
@@ -211,4 +211,12 @@ def test_a_picture_rate_that_varies_is_borne(tmp_path: Path) -> None:
 
     edit("playlist.m3u8", "^#EXTINF:0.08", "#EXTINF:2.00")(folder)  # ffmpeg does not know how long the last is shown
 
+    assert not check(folder / "playlist.m3u8").errors
+
+
+def test_sound_that_ends_before_the_pictures_is_told_as_a_warning(tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    ffmpeg(*picture(size="160x90", duration=4), *tone(1.5), *rendition(folder, *PICTURES, *SOUND))
+
+    assert found(folder / "playlist.m3u8", "track-empty").line is not None
     assert not check(folder / "playlist.m3u8").errors

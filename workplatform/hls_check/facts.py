@@ -72,11 +72,15 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A segment: its container, streams, size on the wire, and breaches of rules that its bytes show by themselves."""
+    """A segment: its container, streams, size on the wire, and breaches of rules that its bytes show by themselves.
+
+    `declared` are the kinds of all streams that its tables name; `tracks` are those that have samples.
+    """
 
     container: str
     size_bytes: int
     tracks: tuple[Track, ...] = ()
+    declared: tuple[str, ...] = ()
     text: str | None = None
     problems: tuple[tuple[str, str], ...] = ()
 

@@ -61,13 +61,13 @@ def _probe(order: Order) -> Facts:
     if container == "ts" and order.media.range is not None:
         init = init or transport_stream.tables(order.media.path.read_bytes())
     try:
-        tracks = tuple(_tracks(init + data, _FORMATS[container], problems))
+        declared, tracks = _streams(init + data, _FORMATS[container], problems)
     except (av.FFmpegError, ValueError) as error:
-        tracks = ()
         problems.append(("segment-unreadable", _words(error)))
-    else:
-        problems += [] if tracks else [("segment-unreadable", "no stream could be found in it")]
-    return Facts(container, size, tracks, problems=tuple(problems))
+        return Facts(container, size, problems=tuple(problems))
+    if not tracks:
+        problems.append(("segment-unreadable", "no stream could be found in it"))
+    return Facts(container, size, tracks, declared, problems=tuple(problems))
 
 
 def _read(source: Source) -> tuple[int, bytes]:
@@ -106,7 +106,8 @@ def _problems(container: str, data: bytes, init: bytes, order: Order) -> Iterato
         yield from () if order.is_iframe else boxes.problems_of_segment(data)
 
 
-def _tracks(data: bytes, format_: str, problems: list[Problem]) -> Iterator[Track]:
+def _streams(data: bytes, format_: str, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[Track, ...]]:
+    """Return the kinds of all streams that are declared, and what those have that hold samples."""
     with av.open(io.BytesIO(data), "r", format=format_, options={"skip_frame": "all"}) as container:
         packets: dict[int, list[Packet[Any]]] = {stream.index: [] for stream in container.streams}
         for count, packet in enumerate(container.demux()):
@@ -114,9 +115,9 @@ def _tracks(data: bytes, format_: str, problems: list[Problem]) -> Iterator[Trac
                 packets.setdefault(packet.stream_index, []).append(packet)
             if count > _MOST_PACKETS:
                 raise ValueError(f"it has more than {_MOST_PACKETS} packets")
-        for index, found in packets.items():
-            if found and container.streams[index].type in ("video", "audio"):
-                yield _track(container, index, found, problems)
+        media = {stream.index: stream.type for stream in container.streams if stream.type in ("video", "audio")}
+        found = [_track(container, index, packets[index], problems) for index in media if packets[index]]
+        return tuple(sorted(media.values())), tuple(found)
 
 
 def _track(container: InputContainer, index: int, packets: Packets, problems: list[Problem]) -> Track:

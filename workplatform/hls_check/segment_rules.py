@@ -1,5 +1,6 @@
 """Judging segments by what they hold: lengths, keyframes, and that each goes on where the one before ended."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from workplatform.hls_check.facts import Facts, Track
@@ -16,6 +17,9 @@ def judge_segments(stream: Stream, findings: Findings, *, is_independent: bool) 
         for rule, told in facts.problems:
             findings.add(rule, stream.place(piece), f"{piece.segment.uri}: {told}")
         _start(stream, piece, facts, findings, is_independent=is_independent)
+        if facts.tracks and len(facts.tracks) < len(facts.declared):
+            told = f"{piece.segment.uri} declares {_listed(facts.declared)}, and one of them has no samples"
+            findings.add("track-empty", stream.place(piece), told)
     _lengths(stream, findings)
     for (before, earlier), (piece, facts) in pairwise(stream.read):
         if piece.segment.sequence == before.segment.sequence + 1:
@@ -79,9 +83,8 @@ def _seam(stream: Stream, seam: tuple[Facts, Piece, Facts], findings: Findings) 
     earlier, piece, facts = seam
     if piece.segment.starts_anew:
         return
-    kinds = sorted(track.kind for track in earlier.tracks), sorted(track.kind for track in facts.tracks)
-    if kinds[0] != kinds[1] and all(kinds):
-        told = f"{piece.segment.uri} holds {' and '.join(kinds[1])}, the segment before it {' and '.join(kinds[0])}"
+    if earlier.declared != facts.declared and earlier.declared and facts.declared:
+        told = f"{piece.segment.uri} has {_listed(facts.declared)}, the segment before it {_listed(earlier.declared)}"
         findings.add("tracks-change", stream.place(piece), told)
     for before, after in ((earlier.video, facts.video), (earlier.audio, facts.audio)):
         if before is not None and after is not None:
@@ -113,6 +116,10 @@ def _is_told(stream: Stream, piece: Piece, before: Track, facts: Facts, after: T
     """Whether the playlist itself says so: pictures may be shown for seconds where the rate varies."""
     said_s = stream.pieces[piece.segment.sequence - stream.pieces[0].segment.sequence - 1].segment.duration_s
     return before.is_video and not before.is_steady and abs(step_s(before, after, facts) - said_s) < _NOTABLE_S
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return " and ".join(kinds)
 
 
 def _described(track: Track) -> str:

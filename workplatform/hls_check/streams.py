@@ -83,8 +83,10 @@ class Stream:
                     yield bits / run_s
 
     def frame_rate(self) -> float | None:
-        """Frames per second over all segments; None for a single picture."""
+        """Frames per second over all segments; None where the rate varies, and for too few pictures to show one."""
         tracks = [facts.video for _, facts in self.read if facts.video]
+        if not any(track.is_steady for track in tracks) or any(not one.is_steady for one in tracks[:-1]):
+            return None
         count = sum(track.count for track in tracks)
         shown_s = sum(track.duration_s for track in tracks)
         return count / shown_s if count > 1 and shown_s else None
