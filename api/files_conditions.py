@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -62,7 +63,7 @@ def is_unchanged(header: GetHeader, version: Version) -> bool:
     if (known := header("If-None-Match")) is not None:
         etags = parse_etags(known)
         return etags.star_tag or etags.contains_weak(version.etag)
-    since = parse_date(header("If-Modified-Since"))
+    since = _date(header("If-Modified-Since"))
     return since is not None and version.modified_s <= since.timestamp()
 
 
@@ -72,7 +73,7 @@ def check_writable(header: GetHeader, version: Version | None, *, is_read: bool 
         etags = parse_etags(wanted)
         if version is None or not (etags.star_tag or etags.contains(version.etag)):
             raise _failed("If-Match", "the file is another one now" if version else "there is no such file")
-    elif version and (before := parse_date(header("If-Unmodified-Since"))) and version.modified_s > before.timestamp():
+    elif version and (before := _date(header("If-Unmodified-Since"))) and version.modified_s > before.timestamp():
         raise _failed("If-Unmodified-Since", "the file has been changed since")
     if is_read or version is None or (unwanted := header("If-None-Match")) is None:
         return
@@ -131,8 +132,16 @@ def _is_same(condition: str | None, version: Version) -> bool:
         return True
     if '"' in condition:
         return parse_etags(condition).contains(version.etag)
-    date = parse_date(condition)
+    date = _date(condition)
     return date is not None and int(date.timestamp()) == version.modified_s
+
+
+def _date(text: str | None) -> datetime | None:
+    """Read a date; None for what is none, be it beyond all calendars."""
+    try:
+        return parse_date(text)
+    except OverflowError:
+        return None
 
 
 def _failed(name: str, detail: str) -> RequestError:

@@ -1,7 +1,7 @@
 """Files from a form: each part streamed to the disk, and all of them placed once the whole form is there."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Final
@@ -58,8 +58,9 @@ class Form:
         for event in events:
             if isinstance(event, File):
                 parts = self._name(folder, event)
-                if parts in taken or len(taken) == _MOST_FILES:
-                    raise _bad_form(f"two files are named {'/'.join(parts)}" if parts in taken else "too many files")
+                if len(taken) == _MOST_FILES:
+                    raise _bad_form("too many files")
+                _require_apart(parts, taken)
                 taken[parts] = held.enter_context(self._uploads.passing())
                 fd = taken[parts].fd
             elif isinstance(event, Field):
@@ -82,6 +83,16 @@ class Form:
         parts = parts_of(f"{folder}/{name}" if folder else name, field=file.name or "file")
         self._uploads.require_place(parts)
         return parts
+
+
+def _require_apart(parts: Parts, others: Iterable[Parts]) -> None:
+    """Raise RequestError if a name is that of another file of the form, or one of them lies below the other."""
+    for other in others:
+        if parts == other:
+            raise _bad_form(f"two files are named {'/'.join(parts)}")
+        shorter, longer = sorted((parts, other), key=len)
+        if longer[: len(shorter)] == shorter:
+            raise _bad_form(f"{'/'.join(shorter)} cannot be a file, as another file lies below it")
 
 
 def _events(incoming: Incoming, boundary: bytes, look: Callable[[bytes], None]) -> Iterator[Event]:

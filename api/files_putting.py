@@ -49,7 +49,9 @@ class Putting:
         of_whole = [claim for claim in claimed if claim.is_of_whole]
         with self._uploads.resumable(parts, piece.total, *(claim.digest.hex() for claim in of_whole)) as temporary:
             if piece.range is None:
-                return _so_far(temporary.size)
+                # Of a file that is all there but was not put in place, as the API was killed, the last byte is asked
+                # for again: the request that brings it is answered with the file.
+                return _so_far(max(0, min(temporary.size, piece.total - 1)))
             if piece.range.first > temporary.size:
                 raise _gap(temporary.size)
             self._uploads.require_space(piece.total - temporary.size)
@@ -88,8 +90,10 @@ def _receive(temporary: Temporary, part: Range, incoming: Incoming, *, sent: Dig
     off_the_hub(_read_back, temporary.fd, whole)
     try:
         arrived = incoming.into(temporary.fd, look)
-        if arrived != part.length:
+        if arrived < part.length:
             raise ShortBodyError(arrived)
+        if arrived > part.length:
+            raise _overrun(part)
         sent.check()
     except ShortBodyError:
         os.ftruncate(temporary.fd, min(temporary.size, part.last + 1))
@@ -110,6 +114,12 @@ def _so_far(size: int) -> Answer:
     """Say how much is there, as resumable uploads do: 308 and a Range, none for nothing."""
     headers: tuple[Header, ...] = (("Range", f"bytes=0-{size - 1}"),) if size else ()
     return json_answer({"received": size}, status=HTTPStatus.PERMANENT_REDIRECT, headers=headers)
+
+
+def _overrun(part: Range) -> RequestError:
+    detail = f"spans {part.length} bytes, and more came"
+    problem = {"pointer": "/Content-Range", "header": "Content-Range", "detail": detail}
+    return RequestError(HTTPStatus.BAD_REQUEST, f"Content-Range: {detail}", code="bad_header", problems=[problem])
 
 
 def _gap(size: int) -> RequestError:

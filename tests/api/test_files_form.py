@@ -45,6 +45,8 @@ def test_a_field_says_the_folder(api: Running) -> None:
         ({}, {"folder": "x"}, 415),
         ([("a", ("same", b"x")), ("b", ("same", b"y"))], {}, 400),
         ([("a", ("fine", b"x")), ("b", ("", b"y"))], {}, 400),
+        ([("a", ("both", b"x")), ("b", ("both/below", b"y"))], {}, 400),
+        ([("a", ("two/below", b"x")), ("b", ("two", b"y"))], {}, 400),
     ],
 )
 def test_a_form_with_anything_wrong_stores_nothing(

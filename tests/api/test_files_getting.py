@@ -76,6 +76,8 @@ def test_who_has_the_file_already_gets_nothing(url: str) -> None:
         {"If_None_Match": '"x"', "If_Modified_Since": date},
         {"If_Modified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
         {"If_Modified_Since": "nonsense"},
+        {"If_Modified_Since": "99999999999 Jan 01 00:00:00 2020"},
+        {"If_Unmodified_Since": "99999999999 Jan 01 00:00:00 2020"},
         {"If_Match": etag},
     ):
         assert get(url, **headers).content == WHOLE

@@ -82,6 +82,25 @@ def test_a_gap_is_refused_with_the_place_to_go_on_from(api: Running) -> None:
     assert held(api, "gap") == 100
 
 
+def test_a_piece_that_is_longer_than_it_says_is_taken_back(api: Running) -> None:
+    headers = {"Content-Range": "bytes 0-9/10"}
+    url = f"{api.url}/api/files/overrun"
+    response = requests.put(url, data=iter([b"0123456789", b"more"]), headers=headers, timeout=10)
+    assert (response.status_code, response.json()["code"]) == (400, "bad_header")
+    asked = requests.put(url, headers={"Content-Range": "bytes */10"}, timeout=10)
+    assert asked.json() == {"received": 0}
+
+
+def test_a_file_that_came_whole_to_a_killed_api_is_put_in_place_by_its_last_byte(api: Running) -> None:
+    before = on_their_way(api)
+    assert send(api, "killed", 0, 999).status_code == 308
+    [begun] = set(on_their_way(api)) - set(before)
+    begun.write_bytes(WHOLE)
+    assert held(api, "killed") == TOTAL - 1
+    assert send(api, "killed", TOTAL - 1, TOTAL - 1).status_code == 201
+    assert requests.get(f"{api.url}/api/files/killed", timeout=10).content == WHOLE
+
+
 def test_the_checksum_of_the_whole_is_checked_at_the_end(api: Running) -> None:
     wrong = DIGEST.replace(DIGEST[10:14], "AAAA")
     for digest, code in ((DIGEST, 201), (wrong, 400)):
