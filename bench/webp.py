@@ -91,7 +91,7 @@ def ours(photo: Path, **options: object) -> Callable[[Path], None]:
     payload = WebpPayload.model_validate({"inputPath": photo.name, "outputPath": "out.webp", **options})
 
     def run(target: Path) -> None:
-        make_webp(photo, target, payload)
+        make_webp(photo, [target], payload)
 
     return run
 
