@@ -215,6 +215,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
     origin = f"http://10.99.0.2:{cluster.origin.server_port}"
     payloads: dict[str, dict[str, Any]] = {
         "hls": {"inputPath": film_path, "outputDir": "out/hls", "qualities": ["144p"]},
+        "encode": {"inputPath": film_path, "outputPath": "out/film.webm", "preset": "ultrafast"},
         "thumbnail": {"videoPath": film_path, "outputPath": "out/still.webp", "timestamp": 1},
         "storyboard": {"videoPath": film_path, "outputDir": "out/storyboard"},
         "webp": {"inputPath": picture_path, "outputPath": "out/picture.webp"},
@@ -232,6 +233,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
     assert made["download"] == [BODY]
     assert any(data.startswith(b"#EXTM3U") for data in made["hls"]) and len(made["hls"]) >= 3
     assert any(data.startswith(b"WEBVTT") for data in made["storyboard"]) and len(made["storyboard"]) == 2
+    assert made["encode"][0].startswith(b"\x1a\x45\xdf\xa3"), "the magic number of Matroska and WebM"
     for job_type in ("thumbnail", "webp"):
         with Picture.open(io.BytesIO(made[job_type][0])) as opened:
             assert opened.format == "WEBP"
