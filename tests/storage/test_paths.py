@@ -52,6 +52,12 @@ def test_outputs_are_confined_too(roots: Roots, root: Path, name: str) -> None:
         roots.output(name)
 
 
+def test_a_name_that_no_disk_can_have_is_refused_in_words(roots: Roots) -> None:
+    for ask in (roots.input, roots.is_folder):
+        with pytest.raises(BadInputError, match="too long"):
+            ask("x" * 300)
+
+
 def test_a_link_that_stays_inside_is_followed(roots: Roots, root: Path) -> None:
     (root / "again.mp4").symlink_to("film.mp4")
     assert roots.input("again.mp4") == root / "film.mp4"

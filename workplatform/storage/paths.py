@@ -48,8 +48,12 @@ class Roots:
         return path
 
     def is_folder(self, uri: str) -> bool:
-        """Whether there is a folder of this name, be it a root; raises PathForbiddenError."""
-        return self._inside(uri).is_dir()
+        """Whether there is a folder of this name, be it a root; raises PathForbiddenError, BadInputError."""
+        path = self._inside(uri)
+        try:
+            return path.is_dir()
+        except OSError as error:
+            raise BadInputError(f"{uri} cannot be used: {error.strerror}") from error
 
     def _inside(self, uri: str) -> Path:
         if not uri or "\0" in uri:
