@@ -1,5 +1,6 @@
 """Playlists broken in every way that their text can be: each is told by its rule, at its line, and with its mend."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from workplatform.hls_check.rules import RULES
 # What is told by comparing with the bitstream; the rest shows without reading segments, which is quicker.
 MEASURED = ("codecs-wrong", "codecs-inexact", "resolution-wrong", "frame-rate-wrong")
 VERSION = "^#EXT-X-VERSION:.*$"
-VARIANT = "^#EXT-X-STREAM-INF:.*$"
+INDEPENDENT = "^#EXT-X-INDEPENDENT-SEGMENTS$"
 BROKEN: dict[str, tuple[Break, str]] = {
     "no first line": (edit(HIGH, r"^#EXTM3U\n", ""), "extm3u-first"),
     "a blank before the first line": (edit(MASTER, "^#EXTM3U", "\n#EXTM3U"), "extm3u-first"),
@@ -124,6 +125,12 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no channels": (edit(MASTER, ',CHANNELS="1"', ""), "channels-missing"),
     "no language": (edit(MASTER, ',LANGUAGE="en"', ""), "language-missing"),
     "captions for some": (edit(MASTER, 'AUDIO="sound"', 'CLOSED-CAPTIONS=NONE,AUDIO="sound"'), "captions-mixed"),
+    "a playlist too large": (lambda folder: os.truncate(folder / LOW, 51_000_000), "playlist-size"),
+    "120 frames a second": (edit(MASTER, "FRAME-RATE=25.000", "FRAME-RATE=120.000"), "frame-rate-above-60"),
+    "no promise of independence": (
+        all_of(edit(MASTER, INDEPENDENT, ""), edit(HIGH, INDEPENDENT, "")),
+        "no-independent-segments",
+    ),
     "no I-frames": (edit(MASTER, r"^#EXT-X-I-FRAME.*\n", ""), "no-iframe-playlist"),
     "a long target": (edit(HIGH, "TARGETDURATION:2", "TARGETDURATION:10"), "target-of-6-seconds"),
     "other targets": (edit(SOUND, "TARGETDURATION:2", "TARGETDURATION:3"), "targetdurations-differ"),

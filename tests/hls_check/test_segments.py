@@ -44,7 +44,18 @@ def damaged(data: bytes) -> bytes:
     return b"".join([*packets[:4], *(packet[:20] + b"\x55" * (PACKET - 20) for packet in packets[4:])])
 
 
+NULL_PACKET = b"\x47\x1f\xff\x10" + bytes(PACKET - 4)
 BROKEN: dict[str, tuple[Break, str]] = {
+    "tables behind media": (
+        bytes_of(SECOND, lambda data: data[3 * PACKET : 4 * PACKET] + data[: 3 * PACKET] + data[4 * PACKET :]),
+        "ts-tables-late",
+    ),
+    "times that do not rise": (bytes_of(SECOND, lambda data: data + data), "timestamps-rise"),
+    "a peak far above the average": (
+        bytes_of(SECOND, lambda data: data + 5000 * NULL_PACKET),
+        "peak-far-above-average",
+    ),
+    "a sample entry that Apple does not take": (edit(MASTER, "avc1[^,]*", "hev1.1.6.L93.B0"), "hev1"),
     "a missing segment": (lambda folder: (folder / SECOND).unlink(), "file-missing"),
     "an empty segment": (lambda folder: (folder / SECOND).write_bytes(b""), "file-empty"),
     "a folder as segment": (edit(HIGH, "^segment_00001.ts", "."), "file-missing"),
@@ -112,6 +123,10 @@ def test_a_broken_segment_is_told_by_its_rule(name: str, good_ts: Path, tmp_path
 
 
 FRAGMENTS: dict[str, tuple[Break, str]] = {
+    "an encrypted init without IV": (
+        edit(ONLY, "^#EXT-X-MAP", '#EXT-X-KEY:METHOD=AES-128,URI="init.mp4"\n#EXT-X-MAP'),
+        "map-iv",
+    ),
     "no map": (edit(ONLY, r"^#EXT-X-MAP.*\n", ""), "fmp4-init"),
     "a missing init": (lambda folder: (folder / "only" / "init.mp4").unlink(), "file-missing"),
     "a segment as init": (edit(ONLY, "init.mp4", "segment_00000.m4s"), "fmp4-init"),
@@ -220,3 +235,20 @@ def test_sound_that_ends_before_the_pictures_is_told_as_a_warning(tmp_path: Path
 
     assert found(folder / "playlist.m3u8", "track-empty").line is not None
     assert not check(folder / "playlist.m3u8").errors
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ((*PICTURES, "-s", "80x44", "-output_ts_offset", 5), "timestamps-differ"),
+        (("-map", "0:v", "-c:v", "mpeg2video", "-s", "80x44", "-g", 50), "codec-in-ts"),
+    ],
+)
+def test_a_rendition_made_otherwise_is_told(
+    options: tuple[object, ...], rule: str, good_ts: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(good_ts, tmp_path / "broken")
+    shutil.rmtree(folder / "low")
+    ffmpeg(*picture(size="160x90", duration=6), *rendition(folder / "low", *options))
+
+    assert rule in rules(check(folder))
