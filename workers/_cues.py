@@ -176,8 +176,11 @@ class _Writer:
 
 
 def webvtt(cues: Iterable[Cue], header: str) -> str:
-    """Return a WebVTT file; `header` are its first lines, each with its end."""
-    return "\n".join([header, *(_block(cue) for cue in cues)])
+    """Return a WebVTT file; `header` are its first lines, each with its end.
+
+    It ends in an empty line: some players read the files of a playlist as one.
+    """
+    return "\n".join([header, *(_block(cue) for cue in cues), ""])
 
 
 def _block(cue: Cue) -> str:

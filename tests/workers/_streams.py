@@ -98,6 +98,16 @@ def read_master(path: Path) -> dict[str, dict[str, str]]:
     return variants
 
 
+def read_media(path: Path, kind: str) -> list[dict[str, str]]:
+    """Return the attributes of what the master offers of a kind beside the variants."""
+    found = []
+    for line in path.read_text().splitlines():
+        if line.startswith(f"#EXT-X-MEDIA:TYPE={kind},"):
+            pairs = re.findall(r'([A-Z-]+)=(?:"([^"]*)"|([^,]*))', line)
+            found.append({key: quoted or bare for key, quoted, bare in pairs})
+    return found
+
+
 def assert_playable(streams: Iterable[Stream]) -> None:
     """Check what every rendition must be, and that players can change between them at each segment."""
     streams = list(streams)
