@@ -51,14 +51,14 @@ def group_of_pictures(video: Video, target: int, *, keyframe_only: bool) -> list
         if gop and pts(gop[0]) <= target:
             return gop
     else:
-        _rewind(video)
+        rewind(video)
     gop = _collect(video, target, keyframe_only=keyframe_only)
     if not gop:
         raise UnfitError
     return gop
 
 
-def _rewind(video: Video) -> None:
+def rewind(video: Video) -> None:
     """Go to the first packet; by bytes where a seek by time may land behind it."""
     if video.container.format.name in {"mpegts", "mpeg"}:
         video.container.seek(0, unsupported_byte_offset=True)

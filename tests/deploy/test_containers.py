@@ -217,6 +217,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
         "hls": {"inputPath": film_path, "outputDir": "out/hls", "qualities": ["144p"]},
         "encode": {"inputPath": film_path, "outputPath": "out/film.webm", "preset": "ultrafast"},
         "thumbnail": {"videoPath": film_path, "outputPath": "out/still.webp", "timestamp": 1},
+        "preview": {"videoPath": film_path, "outputPath": "out/preview.webp", "duration": 1},
         "storyboard": {"videoPath": film_path, "outputDir": "out/storyboard"},
         "webp": {"inputPath": picture_path, "outputPath": "out/picture.webp"},
         "download": {"url": f"{origin}/file.bin", "outputPath": "out/file.bin"},
@@ -234,7 +235,7 @@ def test_a_job_of_each_type_runs_for_a_caller_that_shares_no_disk(cluster: Clust
     assert any(data.startswith(b"#EXTM3U") for data in made["hls"]) and len(made["hls"]) >= 3
     assert any(data.startswith(b"WEBVTT") for data in made["storyboard"]) and len(made["storyboard"]) == 2
     assert made["encode"][0].startswith(b"\x1a\x45\xdf\xa3"), "the magic number of Matroska and WebM"
-    for job_type in ("thumbnail", "webp"):
+    for job_type in ("thumbnail", "webp", "preview"):
         with Picture.open(io.BytesIO(made[job_type][0])) as opened:
             assert opened.format == "WEBP"
     assert made["http"] == made["deploy"] == []

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.workers._samples_video import plain
 from workers.hls import hls
+from workers.preview import preview
 from workers.storyboard import storyboard
 from workers.thumbnail import thumbnail
 from workers.webp import webp
@@ -52,6 +53,12 @@ def assert_same_again(tmp_path: Path, handler: Callable[..., Any], payload: dict
     for root in (here, there):
         left = [path for path in (root / ".workplatform").rglob("*") if path.is_file() or path.parent.name == "work"]
         assert left == []
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webp", "gif"])
+def test_a_preview_is_the_same_again(tmp_path: Path, video: Path, suffix: str) -> None:
+    payload = {"videoPath": "source", "outputPath": f"out/preview.{suffix}", "duration": 1, "width": 160}
+    assert_same_again(tmp_path, preview, payload, video)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])

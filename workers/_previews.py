@@ -1,0 +1,215 @@
+"""What a preview job does in its child process; the only door to PyAV for that type."""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import av
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from PIL import Image
+
+from workers._clips import RATES, ClipWriter
+from workers._decoding import frame_ticks, timed_frames
+from workers._encodings import BLACK, on_background
+from workers._frames import Grab
+from workers._keyframes import length_s, nearest_keyframes, read_length_s
+from workers._packets import UnfitError, rewind, seek
+from workers._pictures import upright
+from workers._scenes import LIVELY, Candidate, best_starts, difference, moments, sections
+from workers._sprites import MAX_SIDE
+from workers._telling import telling
+from workers._video import Medium, Video, open_video
+from workers.preview import PreviewPayload
+from workplatform.context import Source
+from workplatform.errors import BadInputError
+from workplatform.storage.source import opened
+from workplatform.storage.uris import file_name
+
+_LOOK_SIDE = 320
+_MOTION_S, _MOTION_RATE = Fraction(3, 2), Fraction(2)
+_LEAST_RATE = Fraction(1)
+_STEPS_BACK_S = (0, 1, 4, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How much of a stage is done, 0 to 1."""
+
+    stage: Literal["looking", "encoding"]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What was written; times in seconds, the cuts as start and end in the video."""
+
+    size: int
+    width: int
+    height: int
+    duration_s: float
+    cuts: tuple[tuple[float, float], ...]
+
+
+def make_preview(source: Source | Path, target: Path, payload: PreviewPayload) -> Generator[Step, None, Preview]:
+    """Write the clip to `target`, telling how far it is.
+
+    Raises BadInputError, NoSpaceError, and what reading a remote video runs into.
+    """
+    name = file_name(payload.video_path)
+    with opened(source) as medium:
+        for probe in (False, True):
+            length = _length(medium, name, probe=probe)
+            if not length:
+                continue
+            with open_video(medium, name, probe=probe) as video:
+                made = yield from _Cutter(video, length, payload).make(target)
+            if made is not None:
+                return made
+    raise BadInputError(f"damaged video: no part of {name} can be decoded")
+
+
+def _length(medium: Medium, name: str, *, probe: bool) -> Fraction:
+    """Return the seconds that there are pictures for, by the header or else by reading all of it."""
+    with open_video(medium, name, probe=probe) as video:
+        return video.duration or length_s(video) or read_length_s(video)
+
+
+class _Cutter:
+    """Makes the clip of one open video. All its frames share a scaler and its tables."""
+
+    def __init__(self, video: Video, length: Fraction, payload: PreviewPayload) -> None:
+        self._video = video
+        self._length = length
+        self._payload = payload
+        self._duration = Fraction(str(payload.duration))
+        self._scaler = VideoReformatter()
+        usual = video.stream.average_rate or video.stream.guessed_rate or RATES[payload.format]
+        self._rate = max(_LEAST_RATE, min(RATES[payload.format], usual.limit_denominator(1001)))
+
+    def make(self, target: Path) -> Generator[Step, None, Preview | None]:
+        """Choose the cuts and write them; None if no picture could be decoded."""
+        if self._length <= self._duration:
+            starts, each = [Fraction(0)], self._length
+        else:
+            starts = yield from self._chosen()
+            each = self._duration / self._payload.cuts
+        writer: ClipWriter | None = None
+        cuts: list[tuple[float, float]] = []
+        with ExitStack() as stack:
+            for number, start in enumerate(starts):
+                frames = 0
+                for frame in self._frames(start, start + each, self._rate):
+                    picture = self._drawn(frame)
+                    if writer is None:
+                        writer = stack.enter_context(ClipWriter(target, self._payload.format, self._rate, picture.size))
+                        size = picture.size
+                    writer.add(picture if picture.size == size else picture.resize(size))
+                    frames += 1
+                    yield Step("encoding", (number + min(1.0, float(frames / self._rate / each))) / len(starts))
+                if frames:
+                    cuts.append((_s(start), _s(start + frames / self._rate)))
+        if writer is None:
+            return None
+        return Preview(target.stat().st_size, *size, _s(writer.frames / self._rate), tuple(cuts))
+
+    def _chosen(self) -> Generator[Step, None, list[Fraction]]:
+        """Look at the video, and choose where the cuts start."""
+        parts = sections(self._length, self._duration, self._payload.cuts)
+        places = [(part, moment) for part in parts for moment in moments(part, len(parts))]
+        found: dict[Fraction, Candidate] = {}
+        at_keyframes: set[Fraction] = set()
+        done = 0
+        for shot in nearest_keyframes(self._video, [moment for _, moment in places]):
+            worth = telling(self._small(shot.grab.frame))
+            for part, moment in places[done : done + shot.moments - shot.missing]:
+                is_inside = part.first <= shot.grab.time <= part.last
+                start = shot.grab.time if is_inside else moment
+                if is_inside:
+                    at_keyframes.add(start)
+                found[start] = Candidate(start, worth)
+            done += shot.moments
+            yield Step("looking", 0.7 * done / len(places))
+        starts = []
+
+        def motion(start: Fraction) -> float:
+            return self._motion(start) if start in at_keyframes else LIVELY / 2
+
+        for start in best_starts(parts, list(found.values()), motion):
+            starts.append(start)
+            yield Step("looking", 0.7 + 0.3 * len(starts) / len(parts))
+        return starts
+
+    def _motion(self, start: Fraction) -> float:
+        """Return how much the picture changes in the moments after `start`, in grey levels."""
+        seen = [self._small(frame) for frame in self._frames(start, start + _MOTION_S, _MOTION_RATE)]
+        pairs = [difference(one, other) for one, other in pairwise(seen)]
+        return sum(pairs) / len(pairs) if pairs else 0.0
+
+    def _frames(self, start: Fraction, end: Fraction, rate: Fraction) -> Iterator[VideoFrame]:
+        """Yield the frames shown at regular moments; fewer if the video breaks off."""
+        number, count = 0, max(1, round((end - start) * rate))
+        shown: VideoFrame | None = None
+        latest = start
+        for time, frame in _frames_from(self._video, start):
+            while shown is not None and number < count and start + number / rate < time:
+                yield shown
+                number += 1
+            if number == count:
+                return
+            shown, latest = frame, time
+        over = latest + max(1 / rate, frame_ticks(self._video) * self._video.tick)
+        while shown is not None and number < count and (start + number / rate < over or not number):
+            yield shown
+            number += 1
+
+    def _drawn(self, frame: VideoFrame) -> Image.Image:
+        grab = Grab(frame, Fraction(0), is_past_end=False, sample_aspect=self._video.sample_aspect)
+        picture = on_background(upright(grab, self._payload.width, MAX_SIDE, scaler=self._scaler), BLACK)
+        return _even(picture) if self._payload.format == "mp4" else picture
+
+    def _small(self, frame: VideoFrame) -> Image.Image:
+        picture = self._drawn(frame)
+        picture.thumbnail((_LOOK_SIDE, _LOOK_SIDE))
+        return picture
+
+
+def _frames_from(video: Video, start: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Yield frames and their seconds, from the one shown at `start` or before it."""
+    target = video.origin + round(start / video.tick)
+    for back_s in _STEPS_BACK_S:
+        if not seek(video, target - round(back_s / video.tick)):
+            break
+        frames = _decodable(video, from_start=False)
+        first = next(frames, None)
+        if first is not None and first[0] <= start + video.tick:
+            yield first
+            yield from frames
+            return
+    rewind(video)
+    yield from _decodable(video, from_start=True)
+
+
+def _decodable(video: Video, *, from_start: bool) -> Iterator[tuple[Fraction, VideoFrame]]:
+    try:
+        for time, frame in timed_frames(video, from_start=from_start):
+            if not frame.is_corrupt:
+                yield (time - video.origin) * video.tick, frame
+    except (UnfitError, av.FFmpegError):
+        return
+
+
+def _even(picture: Image.Image) -> Image.Image:
+    """Cut off an odd last row and column, which H.264 with half the colour resolution has no place for."""
+    width, height = (max(2, side - side % 2) for side in picture.size)
+    if width > picture.width or height > picture.height:
+        return picture.resize((width, height))
+    return picture.crop((0, 0, width, height))
+
+
+def _s(seconds: Fraction) -> float:
+    return round(float(seconds), 3)

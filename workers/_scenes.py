@@ -1,0 +1,76 @@
+"""Choosing the parts of a video that are worth a look: where a picture tells something, and something moves in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from PIL import Image, ImageChops, ImageStat
+
+# Beginnings and ends are titles and credits; of a video little longer than its clip less is left out.
+_MARGIN = Fraction(1, 10)
+_LOOKS = 24
+_FEWEST_LOOKS = 6
+_MOST_LOOKS = 64
+_CANDIDATES = 3
+# Grey levels by which a picture differs from itself a moment later, where that counts as lively.
+LIVELY = 6.0
+_STILL_WORTH = 0.25
+_EDGE_WORTH = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The part of the video that one cut is taken from: it may start from `first` to `last`, in seconds."""
+
+    first: Fraction
+    last: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible start of a cut in seconds, and how much the picture there tells, from 0 to 1."""
+
+    start: Fraction
+    telling: float
+
+
+def sections(length: Fraction, duration: Fraction, cuts: int) -> list[Section]:
+    """Share out the video, without its margins, among the cuts of a clip that is shorter than it."""
+    margin = min(length * _MARGIN, (length - duration) / 2)
+    whole = (length - 2 * margin) / cuts
+    each = duration / cuts
+    starts = [margin + whole * number for number in range(cuts)]
+    return [Section(start, start + whole - each) for start in starts]
+
+
+def moments(part: Section, parts: int) -> list[Fraction]:
+    """Return the moments, ascending, at which to look at one of so many parts."""
+    count = max(_FEWEST_LOOKS, min(_LOOKS, _MOST_LOOKS // parts))
+    return [part.first + (part.last - part.first) * Fraction(2 * number + 1, 2 * count) for number in range(count)]
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Return by how many grey levels two pictures differ on average."""
+    return float(ImageStat.Stat(ImageChops.difference(one.convert("L"), other.convert("L"))).mean[0])
+
+
+def best_starts(
+    parts: Sequence[Section], candidates: Sequence[Candidate], motion: Callable[[Fraction], float]
+) -> Iterator[Fraction]:
+    """Yield the best start in each section; `motion` tells what moves there, and is asked for the few best."""
+    for part in parts:
+        found = [one for one in candidates if part.first <= one.start <= part.last]
+        best = sorted(found, key=lambda one: (-_worth(one, part), one.start))[:_CANDIDATES]
+        lively = {one: _worth(one, part) * _liveliness(motion(one.start)) for one in best}
+        yield max(lively, key=lambda one: lively[one]).start if lively else (part.first + part.last) / 2
+
+
+def _worth(one: Candidate, part: Section) -> float:
+    """Rate a candidate; of equals the one nearer to the middle is better."""
+    half = (part.last - part.first) / 2
+    off_middle = abs(one.start - part.first - half) / half if half else 0
+    return one.telling * (1 - (1 - _EDGE_WORTH) * float(off_middle))
+
+
+def _liveliness(motion: float) -> float:
+    return _STILL_WORTH + (1 - _STILL_WORTH) * min(1.0, motion / LIVELY)
