@@ -1,12 +1,11 @@
 """Running the encoder: its command, the words about its progress, and what its end means."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from workers._ffmpeg import Progress
 from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_command import ladder_command
-from workers._hls_ladder import Rung
+from workers._hls_plan import Ladder
 from workers._hls_segments import SegmentWatch
 from workers._probe import SourceVideo
 from workplatform.context import JobContext, Output
@@ -16,15 +15,15 @@ from workplatform.errors import BadInputError
 _ENCODING_STARTS, _ENCODING_ENDS = 1.0, 99.0
 
 
-def encode(job: JobContext, source: Path, video: SourceVideo, rungs: Sequence[Rung], output: Output) -> int:
+def encode(job: JobContext, source: Path, video: SourceVideo, ladder: Ladder, output: Output) -> int:
     """Make all renditions; return the number of pictures that each has."""
-    for rung in rungs:
+    for rung in ladder.rungs:
         (output.path / rung.name).mkdir()
-    segments = SegmentWatch(output, [rung.name for rung in rungs])
-    command = ladder_command(source, video, rungs)
+    segments = SegmentWatch(output, [rung.name for rung in ladder.rungs])
+    command = ladder_command(source, video, ladder)
 
     def tell(progress: Progress) -> None:
-        _tell(job, progress, video.duration_s, len(rungs))
+        _tell(job, progress, video.duration_s, len(ladder.rungs))
         segments.look()
 
     made = run_ffmpeg(job, command, folder=output.path, making="the renditions", tell=tell)

@@ -60,6 +60,7 @@ class Variant:
     average_bandwidth: int
     audio: str | None = None
     video_range: str | None = None
+    is_copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

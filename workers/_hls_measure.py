@@ -3,28 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
 import av.logging
 from av.container import InputContainer
 
+from workers._codec_names import aac_name, video_name
 from workers._hls_command import MAX_FRAME_RATE
-from workers._hls_playlist import MediaPlaylist, Segment
+from workers._hls_playlist import INIT, MediaPlaylist, Segment
 from workplatform.errors import EncoderError
 
-_SPS = 7
-_AAC_OBJECT_TYPES = {"LC": 2, "HE-AAC": 5, "HE-AACv2": 29}
+# The ranges of light that are not ordinary, by the transfer characteristics of ISO/IEC 23091-2.
+_VIDEO_RANGES = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One rendition: `codecs` after RFC 6381, size in pixels, frames per second (None: a single picture)."""
+    """One rendition: `codecs` after RFC 6381, size in pixels, frames per second (None: a single picture).
+
+    `video_range` is that of the playlist's attribute, None for the ordinary one.
+    """
 
     codecs: str
     width: int
     height: int
     frame_rate: float | None
+    video_range: str | None
 
 
 def measure(folder: Path, playlists: Mapping[str, MediaPlaylist], frames: int) -> list[Measured]:
@@ -36,19 +42,34 @@ def measure(folder: Path, playlists: Mapping[str, MediaPlaylist], frames: int) -
     av.logging.set_libav_level(av.logging.PANIC)
     smallest = min(playlists, key=lambda name: playlists[name].size_bytes)
     try:
-        rate = _frame_rate(folder / smallest, playlists[smallest].segments, frames)
-        return [_measured(folder / name, playlist.segments[0], rate) for name, playlist in playlists.items()]
+        segments = playlists[smallest].segments
+        rate = _frame_rate(folder / smallest, segments, frames)
+        video_range = _video_range(folder / smallest / segments[0].name)
+        return [
+            Measured(*_described(folder / name / playlist.segments[0].name), rate, video_range)
+            for name, playlist in playlists.items()
+        ]
     except av.FFmpegError as error:
         raise EncoderError(f"what was encoded cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise EncoderError(f"what was encoded cannot be named: {error}") from error
 
 
-def _measured(folder: Path, segment: Segment, rate: float | None) -> Measured:
-    with _open(folder / segment.name) as container:
+def _described(path: Path) -> tuple[str, int, int]:
+    """Return the codecs and the size of a rendition by its first segment."""
+    with _open(path) as container:
         stream = container.streams.video[0]
-        # A segment begins with a keyframe, and this with the parameter sets.
-        codecs = [avc_codec(bytes(next(container.demux(stream))))]
-        codecs += [f"mp4a.40.{_AAC_OBJECT_TYPES[audio.profile or 'LC']}" for audio in container.streams.audio]
-        return Measured(",".join(codecs), stream.width, stream.height, rate)
+        # A segment begins with a keyframe, and this with the parameter sets where no initialization section has them.
+        codecs = [video_name(stream.codec_context, bytes(next(container.demux(stream))))]
+        codecs += [aac_name(audio.profile) for audio in container.streams.audio]
+        return ",".join(codecs), stream.width, stream.height
+
+
+def _video_range(path: Path) -> str | None:
+    """Return what light the pictures of a stream mean: only decoding one tells it for sure."""
+    with _open(path, decodes=True) as container:
+        frame = next(container.decode(video=0), None)
+        return _VIDEO_RANGES.get(int(frame.color_trc)) if frame else None
 
 
 def _frame_rate(folder: Path, segments: Sequence[Segment], frames: int) -> float | None:
@@ -71,21 +92,10 @@ def lone_rate(source_rate: Fraction | None, duration_s: float) -> float:
     return min(float(source_rate or 1 / duration_s), MAX_FRAME_RATE)
 
 
-def _open(path: Path) -> InputContainer:
-    """Open a segment; its headers are parsed and no picture is decoded."""
-    options = {"skip_frame": "all"}
+def _open(path: Path, *, decodes: bool = False) -> InputContainer:
+    """Open a segment, after its initialization section if it has one."""
+    options = {} if decodes else {"skip_frame": "all"}
+    if path.suffix == ".m4s":
+        content = BytesIO(path.with_name(INIT).read_bytes() + path.read_bytes())
+        return av.open(content, "r", format="mp4", options=options)
     return av.open(f"file:{path}", "r", options=options, container_options={"protocol_whitelist": "file"})
-
-
-def avc_codec(stream: bytes) -> str:
-    """Return the RFC 6381 name of an H.264 byte stream: `avc1.` and the SPS's profile, constraints and level in hex.
-
-    Raises EncoderError if there is no sequence parameter set (SPS).
-    """
-    start = stream.find(b"\x00\x00\x01")
-    while start >= 0:
-        unit = stream[start + 3 :]
-        if len(unit) >= 4 and unit[0] & 0x1F == _SPS:
-            return f"avc1.{unit[1:4].hex()}"
-        start = stream.find(b"\x00\x00\x01", start + 3)
-    raise EncoderError("what was encoded has no sequence parameter set")

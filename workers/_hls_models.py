@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from workers._hls_encryption import Encryption
-from workers._hls_ladder import Quality
+from workers._hls_ladder import WORST_CRF, Codec, Quality
+from workers._hls_plan import SegmentType
 from workplatform.models import Payload, Result, WireModel
 
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
@@ -36,6 +37,31 @@ class HlsPayload(Payload):
         description="Renditions, by name or as objects. Those that would need upscaling are left out; the lowest is "
         "always made, if need be at the size of the video",
         examples=[["1080p", "720p", {"name": "small", "height": 360, "bitrate": "800k"}]],
+    )
+    codec: Codec = Field(
+        default="h264",
+        description="Codec of the pictures: h264 plays everywhere; hevc needs a third and av1 nearly half fewer bits, "
+        "keep 10 bits and HDR, and take several times as long to make",
+        examples=["h264"],
+    )
+    segment_type: SegmentType | None = Field(
+        default=None,
+        description="Format of the segments: MPEG transport stream (ts, the default) or fragmented MP4 (fmp4), which "
+        "is what av1 is always in and what players of Apple want for hevc",
+        examples=["ts"],
+    )
+    passthrough: bool | Literal["auto"] = Field(
+        default="auto",
+        description="Whether a rendition whose picture is the one of the video may be copied instead of encoded: in the "
+        "codec asked, of the same size, its keyframes where segments can begin, and below the bitrate asked. auto "
+        "copies none with more than twice the usual bitrate; true copies that too, and tells in the log why none is",
+        examples=["auto"],
+    )
+    tone_map: bool = Field(
+        default=True,
+        description="Bring HDR and wide colours into the range of ordinary screens for h264; without it they look pale "
+        "and grey there. hevc and av1 keep them as they are",
+        examples=[True],
     )
     audio_tracks: (
         Literal["default", "all"] | Annotated[tuple[LanguageCode, ...], Field(min_length=1, max_length=20)]
@@ -91,6 +117,21 @@ class HlsPayload(Payload):
                 )
         return qualities
 
+    @property
+    def packed_as(self) -> SegmentType:
+        """Format of the segments, also where none is asked for."""
+        return self.segment_type or ("fmp4" if self.codec == "av1" else "ts")
+
+    @model_validator(mode="after")
+    def _fit_the_codec(self) -> "HlsPayload":
+        if self.codec == "av1" and self.segment_type == "ts":
+            raise ValueError("segmentType: av1 does not go into ts; ask for fmp4, or leave it out")
+        worst = WORST_CRF[self.codec]
+        for quality in self.qualities:
+            if quality.crf is not None and quality.crf > worst:
+                raise ValueError(f"qualities: the crf of {quality.name} should be at most {worst} with {self.codec}")
+        return self
+
     @model_validator(mode="after")
     def _can_find_keyframes(self) -> "HlsPayload":
         if self.iframes and self.encryption:
@@ -111,6 +152,9 @@ class HlsRendition(WireModel):
     average_bandwidth: int = Field(description="Average bits per second", examples=[2_500_000])
     frame_rate: float = Field(description="Frames per second", examples=[29.97])
     codecs: str = Field(description="Codecs after RFC 6381", examples=["avc1.64001f,mp4a.40.2"])
+    is_copied: bool = Field(
+        default=False, description="Whether the picture is copied from the video, not encoded", examples=[False]
+    )
     playlist: str = Field(description="Path of its playlist", examples=["hls/film/720p/playlist.m3u8"])
 
 

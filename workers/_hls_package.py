@@ -8,6 +8,7 @@ from pathlib import Path
 from workers._hls_master import MASTER, POSTER, Package, Variant, read_package
 from workers._hls_measure import lone_rate, measure
 from workers._hls_models import HlsAudioTrack, HlsRendition, HlsResult, HlsSubtitles
+from workers._hls_plan import Ladder
 from workers._hls_playlist import MEDIA_PLAYLIST, IncompletePlaylistError, read_media_playlist
 from workers._probe import SourceVideo
 from workplatform.context import JobContext
@@ -42,11 +43,11 @@ def complete(job: JobContext, folder: str, names: Sequence[str], origin: str) ->
         return None
 
 
-def package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVideo, frames: int) -> Package:
+def package(job: JobContext, folder: Path, ladder: Ladder, video: SourceVideo, frames: int) -> Package:
     """Measure what was produced. Raises EncoderError if a rendition is unfinished."""
-    paths = [folder / name / MEDIA_PLAYLIST for name in names]
+    names = [rung.name for rung in ladder.rungs]
     try:
-        playlists = dict(zip(names, map(read_media_playlist, paths), strict=True))
+        playlists = {name: read_media_playlist(folder / name / MEDIA_PLAYLIST) for name in names}
     except IncompletePlaylistError as error:
         raise EncoderError(f"ffmpeg left an unfinished rendition: {error}") from error
     variants = [
@@ -58,6 +59,8 @@ def package(job: JobContext, folder: Path, names: Sequence[str], video: SourceVi
             frame_rate=measured.frame_rate or lone_rate(video.frame_rate, playlist.duration_s),
             bandwidth=playlist.peak_bandwidth,
             average_bandwidth=playlist.average_bandwidth,
+            video_range=measured.video_range,
+            is_copied=ladder.passage is not None and ladder.passage.name == name,
         )
         for (name, playlist), measured in zip(
             playlists.items(), job.isolated(measure, folder, playlists, frames), strict=True
@@ -88,6 +91,7 @@ def result(package: Package, uri: str, *, skipped: bool) -> HlsResult:
                 average_bandwidth=variant.average_bandwidth,
                 frame_rate=variant.frame_rate,
                 codecs=variant.codecs,
+                is_copied=variant.is_copied,
                 playlist=f"{base}/{variant.name}/{MEDIA_PLAYLIST}",
             )
             for variant in package.variants

@@ -63,8 +63,8 @@ class _Reading:
         """Read all."""
         first: int | None = None
         duration = 0
-        for packet, pts, dts in self._timed_packets():
-            first = dts if first is None else first
+        for packet, pts in self._timed_packets():
+            first = (pts if packet.dts is None else packet.dts) if first is None else first
             if packet.is_keyframe:
                 self._end_group()
                 self._groups.append(PictureGroup(self._moment(pts), self._is_entry(packet), 0, 0))
@@ -81,8 +81,11 @@ class _Reading:
             raise UncuttableError("it has no pictures")
         return Pictures(self._groups, self._moment(self._last_shown + duration), self._moment(first))
 
-    def _timed_packets(self) -> Iterator[tuple[VideoPacket, int, int]]:
-        """Yield the packets with the times when they are shown and decoded."""
+    def _timed_packets(self) -> Iterator[tuple[VideoPacket, int]]:
+        """Yield the packets with the times when they are shown.
+
+        When they are decoded some containers do not tell, and ffmpeg finds a time that fits.
+        """
         if not self._video.has_shown_times:
             raise UncuttableError("its container does not tell when pictures are shown")
         last: int | None = None
@@ -91,12 +94,12 @@ class _Reading:
                 continue
             if packet.is_corrupt or packet.is_discard or packet.has_sidedata("new_extradata"):
                 raise UncuttableError("it is damaged, trimmed, or changes on its way")
-            if packet.pts is None or packet.dts is None or packet.pts < packet.dts:
+            if packet.pts is None or (packet.dts is not None and packet.pts < packet.dts):
                 raise UncuttableError("it does not tell when each picture is shown")
-            if last is not None and packet.dts <= last:
+            if last is not None and packet.dts is not None and packet.dts <= last:
                 raise UncuttableError("its clock goes back")
-            last = packet.dts
-            yield packet, packet.pts, packet.dts
+            last = last if packet.dts is None else packet.dts
+            yield packet, packet.pts
 
     def _moment(self, ticks: int) -> Fraction:
         return ticks * self._video.tick - self._zero

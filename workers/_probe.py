@@ -92,7 +92,7 @@ def probe(path: Path, name: str) -> SourceVideo:
         return SourceVideo(
             container=container.format.name,
             index=stream.index,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             pixels=frame.format.name,
             width=width,
             height=height,

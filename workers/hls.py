@@ -8,6 +8,9 @@ from workers._hls_ladder import climb
 from workers._hls_master import MASTER, OWNED, master_playlist
 from workers._hls_models import HlsPayload, HlsResult
 from workers._hls_package import complete, note_shortness, origin, package, result
+from workers._hls_passthrough import choose_passage
+from workers._hls_pictures import make_pictures
+from workers._hls_plan import Ladder, form_for
 from workers._probe import probe
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
@@ -21,10 +24,11 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     source = job.input(payload.input_path)
     job.stage("probing")
     video = job.isolated(probe, source, file_name(payload.input_path))
-    rungs = climb(payload.qualities, video.width, video.height)
+    form = form_for(video.colour, payload.codec, payload.packed_as, tone_map=payload.tone_map)
+    rungs = climb(payload.qualities, video.width, video.height, payload.codec)
     names = [rung.name for rung in rungs]
     video, extras = plan_extras(job, payload, source, video, rungs)
-    made_from = origin(source, rungs, extras)
+    made_from = origin(source, rungs, form, payload.passthrough, extras)
     kept = None if payload.overwrite else complete(job, payload.output_dir, names, made_from)
     if kept is not None:
         job.progress(100, "already complete")
@@ -34,10 +38,13 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
         raise BadInputError(
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
+    ladder = choose_passage(job, source, video, Ladder(tuple(rungs), form), payload.passthrough)
     job.stage("transcoding")
-    frames = encode(job, source, video, rungs, output)
+    ladder, frames = make_pictures(
+        job, output.path, ladder, make=lambda ladder: encode(job, source, video, ladder, output)
+    )
     job.stage("measuring")
-    made = package(job, output.path, names, video, frames)
+    made = package(job, output.path, ladder, video, frames)
     note_shortness(job, made, video)
     made = add_extras(job, extras, made, output, source=source, rungs=rungs)
     (output.path / MASTER).write_text(master_playlist(made, made_from), encoding="utf-8")

@@ -94,7 +94,7 @@ def test_the_rate_control_follows_what_is_given(
         ({"height": 720, "bitrate": "fast"}, "2800k"),
         ({"height": 720, "bitrate": "5G"}, "2800k"),
         ({"height": 720, "bitrate": -1}, "greater than or equal"),
-        ({"height": 720, "crf": 52}, "less than or equal to 51"),
+        ({"height": 720, "crf": 52}, "at most 51 with h264"),
         ({"height": 720, "codec": "av1"}, "Extra inputs"),
         (720, "valid dictionary"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers._hls_master import OWNED, Package, Variant, master_playlist, read_package
-from workers._hls_measure import avc_codec, lone_rate
+from workers._hls_measure import lone_rate
 from workers._hls_playlist import (
     SEGMENT_PATTERN,
     IncompletePlaylistError,
@@ -16,7 +16,6 @@ from workers._hls_playlist import (
     media_playlist,
     read_media_playlist,
 )
-from workplatform.errors import EncoderError
 
 VARIANT = Variant("720p", 1280, 720, "avc1.64001f,mp4a.40.2", 30000 / 1001, 2_900_000, 2_500_000)
 
@@ -163,11 +162,3 @@ def test_a_playlist_that_may_still_grow_is_not_finished(tmp_path: Path) -> None:
 
     with pytest.raises(IncompletePlaylistError, match="not finished"):
         read_media_playlist(tmp_path / "playlist.m3u8")
-
-
-def test_the_codec_is_named_after_the_bitstream() -> None:
-    parameter_sets = bytes.fromhex("00000001 09f0 000001 67 64 00 1f acd940 00000001 68 efbccb")
-
-    assert avc_codec(parameter_sets) == "avc1.64001f"
-    with pytest.raises(EncoderError):
-        avc_codec(b"\x00\x00\x01\x09\xf0")
