@@ -16,6 +16,7 @@ from api.health import HealthRoutes
 from api.hub import Hub
 from api.jobs import JobRoutes
 from api.problems import answer_error
+from api.queues import QueueRoutes
 from api.stats import StatsRoutes
 from api.submissions import Submissions
 from api.workers import WorkerRoutes
@@ -44,6 +45,7 @@ class Api(Flask):
         self.register_blueprint(OutputRoutes(service, roots_of(settings), s3).blueprint())
         self.register_blueprint(EventRoutes(service, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
+        self.register_blueprint(QueueRoutes(service).blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())

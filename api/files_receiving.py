@@ -9,7 +9,7 @@ from gunicorn.http.body import LengthReader
 
 from api.files_pump import Sink, off_the_hub, receive
 from api.problems import RequestError
-from workplatform.errors import is_out_of_space
+from workplatform.shortage import is_out_of_space
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -15,6 +15,7 @@ from workplatform.errors import (
     InvalidSubmissionError,
     JobNotFoundError,
     PlatformError,
+    QueueNotFoundError,
     StoreUnavailableError,
 )
 
@@ -25,6 +26,7 @@ RETRY_AFTER_S = 2
 _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     InvalidSubmissionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     JobNotFoundError: HTTPStatus.NOT_FOUND,
+    QueueNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

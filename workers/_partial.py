@@ -14,7 +14,8 @@ import requests
 
 from workers._answers import http_date
 from workplatform.context import Output
-from workplatform.errors import NoSpaceError, is_out_of_space
+from workplatform.errors import NoSpaceError
+from workplatform.shortage import is_out_of_space
 
 # Compared with what is there where the server names no version of its file.
 _OVERLAP_BYTES: Final = 4096

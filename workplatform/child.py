@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal, NoReturn
 
-from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError, is_caused_by_lack_of_space
+from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError
+from workplatform.shortage import is_caused_by_lack_of_space
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36

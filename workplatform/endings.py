@@ -16,10 +16,10 @@ from workplatform.errors import (
     ShuttingDown,
     StoreUnavailableError,
     WorkerLostError,
-    is_caused_by_lack_of_space,
 )
 from workplatform.lateness import DeadlineError, ExpiredError
 from workplatform.retry import RetryPolicy
+from workplatform.shortage import is_caused_by_lack_of_space
 from workplatform.states import Event, Status, WaitingReason
 from workplatform.store.records import Costs, Record
 from workplatform.wire import timestamp

@@ -1,6 +1,5 @@
 """Every error of the platform: one tree, each with a stable code and a sentence for a person."""
 
-import errno
 from typing import Any, ClassVar
 
 
@@ -66,6 +65,12 @@ class JobNotFoundError(PlatformError):
     """There is no job with this id."""
 
     code = "job_not_found"
+
+
+class QueueNotFoundError(PlatformError):
+    """There is no queue of this name."""
+
+    code = "queue_not_found"
 
 
 class IllegalTransitionError(PlatformError):
@@ -220,19 +225,6 @@ class NoSpaceError(JobError):
     """The disk is full."""
 
     code = "no_space"
-
-
-def is_out_of_space(error: OSError) -> bool:
-    """Whether a file operation failed for lack of disk space or quota."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def is_caused_by_lack_of_space(error: BaseException) -> bool:
-    """Whether an error comes from a file operation that failed for lack of space, in itself or as what caused it."""
-    cause: BaseException | None = error
-    while cause is not None and not (isinstance(cause, OSError) and is_out_of_space(cause)):
-        cause = cause.__cause__
-    return cause is not None and not isinstance(error, NoSpaceError)
 
 
 class DeliveryError(JobError):

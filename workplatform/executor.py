@@ -40,7 +40,7 @@ class Executor:
         self._worker = worker
         self.takes_next = takes_next
         self.is_draining = False
-        self._node_is_full = False
+        self._is_held_up = False
         self._claims = uuid.uuid4().hex
         self._numbers = count(1)
 
@@ -49,15 +49,15 @@ class Executor:
         self.is_draining = True
 
     def has_room(self, queue: str) -> bool:
-        """Whether the node has a slot for another job of the queue, as far as is known."""
-        if self._node_is_full:
+        """Whether another job of the queue could be claimed now, as far as is known."""
+        if self._is_held_up:
             settings = self._tools.settings
             try:
                 has_room = self._tools.store.has_room(settings.node_name, queue, settings.max_concurrent_jobs)
             except StoreUnavailableError:
                 return False
-            self._node_is_full = not has_room
-        return not self._node_is_full
+            self._is_held_up = not has_room
+        return not self._is_held_up
 
     def begin(self, job_type: JobType, job_id: str, priority: int) -> Callable[[], None]:
         """Ask for the job that a message named; the function returned runs it, and then what its queue holds next.
@@ -79,7 +79,7 @@ class Executor:
     def _run(self, job_id: str, answer: Callable[[], Grant | Refusal]) -> None:
         claimed = answer()
         if isinstance(claimed, Refusal):
-            self._node_is_full = self._node_is_full or claimed.is_no_slot
+            self._is_held_up = self._is_held_up or claimed.is_of_queue
             _log.debug("claim_refused", job_id=job_id, reason=claimed.reason)
             if not self.takes_next:
                 raise_refusal(claimed)

@@ -6,19 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from workplatform.callbacks import Callbacks
-from workplatform.errors import IdempotencyError, IllegalTransitionError
+from workplatform.errors import IdempotencyError, IllegalTransitionError, JobNotFoundError, QueueNotFoundError
 from workplatform.masking import masked_fields
 from workplatform.registry import Registry
 from workplatform.roster import roster
 from workplatform.states import Status
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import CommittedOutput, Created, CreatedOnce, LogLine, NewJob, Page, Record
+from workplatform.store.records import CommittedOutput, Created, CreatedOnce, LogLine, NewJob, Page, QueueStates, Record
 from workplatform.submission import Submitter
 from workplatform.superseding import Superseding
 from workplatform.wire import job_document
 
 _REMEMBERED: Final = timedelta(hours=24)
+_PURGED_AT_MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +72,20 @@ class JobService:
     def get(self, job_id: str) -> dict[str, Any]:
         """Return a job as a document; raises JobNotFoundError."""
         record = self._store.get(job_id)
-        served = self._store.served() if record.status is Status.QUEUED else frozenset[str]()
-        return self._document(record, served)
+        return self._document(record, self._queues([record]))
 
     def snapshots(self, job_ids: Sequence[str]) -> tuple[str, list[dict[str, Any]]]:
         """Return the id of the newest event, and those of the jobs that exist as they stood at it."""
         event_id, records = self.events.snapshot(job_ids)
-        served = self._store.served() if any(record.status is Status.QUEUED for record in records) else frozenset()
-        return event_id, [self._document(record, served) for record in records]
+        queues = self._queues(records)
+        return event_id, [self._document(record, queues) for record in records]
 
     def list(self, *, job_type: str = "", status: str = "", limit: int = 20, cursor: str = "") -> Listing:
         """Return a page of jobs, newest first."""
         page = self._store.page(job_type=job_type, status=status, limit=limit, below=cursor)
         wanted = {key: n for key, n in page.counts.items() if job_type in ("", key[0]) and status in ("", key[1])}
         return Listing(
-            jobs=[self._document(record, page.served) for record in page.records],
+            jobs=[self._document(record, page.queues) for record in page.records],
             total=sum(wanted.values()),
             counts=_by_status(page, job_type),
             next_cursor=page.records[-1].id if page.has_more else None,
@@ -127,7 +127,11 @@ class JobService:
         for (job_type, status), number in sorted(page.counts.items()):
             types.setdefault(job_type, {})[status] = number
         queues = {
-            queue: {"types": [declared.name for declared in declared_types], "served": queue in page.served}
+            queue: {
+                "types": [declared.name for declared in declared_types],
+                "served": queue in page.queues.served,
+                "paused": queue in page.queues.paused,
+            }
             for queue, declared_types in self.registry.queues.items()
         }
         return {"jobs": _by_status(page, ""), "types": types, "queues": queues, "total": sum(page.counts.values())}
@@ -143,16 +147,51 @@ class JobService:
 
     def unserved_queues(self) -> Sequence[str]:
         """Return the queues that no live worker serves."""
-        served = self._store.served()
+        served = self._store.queues.states().served
         return sorted(queue for queue in self.registry.queues if queue not in served)
+
+    def pause(self, queue: str, *, is_paused: bool) -> None:
+        """Pause a queue, so that none of its jobs begins, or resume it; raises QueueNotFoundError."""
+        self._require_queue(queue)
+        self._store.queues.pause(queue, is_paused=is_paused)
+
+    def purge(self, queue: str) -> int:
+        """Cancel the queued jobs of a queue; returns how many. Raises QueueNotFoundError."""
+        self._require_queue(queue)
+        cancelled = 0
+        for job_id in self._store.queues.queued(queue, most=_PURGED_AT_MOST):
+            cancelled += self._cancel_queued(job_id)
+        return cancelled
+
+    def _cancel_queued(self, job_id: str) -> bool:
+        try:
+            record = self._store.get(job_id)
+        except JobNotFoundError:
+            return False
+        callbacks = self._callbacks.for_ending(
+            record, status=Status.CANCELLED, result=None, error=None, duration_ms=None
+        )
+        done, _ = self._store.cancel(job_id, message="its queue was purged", callbacks=callbacks, spare_running=True)
+        return done
+
+    def _require_queue(self, queue: str) -> None:
+        if queue not in self.registry.queues:
+            known = ", ".join(sorted(self.registry.queues))
+            raise QueueNotFoundError(f"there is no queue {queue!r}; there are {known}")
+
+    def _queues(self, records: Sequence[Record]) -> QueueStates:
+        """Ask how the queues stand, if that matters to what is told of these jobs."""
+        if any(record.status is Status.QUEUED for record in records):
+            return self._store.queues.states()
+        return QueueStates(frozenset(), frozenset())
 
     def ping(self) -> None:
         """Raise StoreUnavailableError if Redis does not answer."""
         self._store.ping()
 
-    def _document(self, record: Record, served: frozenset[str]) -> dict[str, Any]:
+    def _document(self, record: Record, queues: QueueStates) -> dict[str, Any]:
         max_retries = self._submitter.policy(record.type, record.spec).max_retries
-        document = job_document(record, max_retries=max_retries, served=served)
+        document = job_document(record, max_retries=max_retries, queues=queues)
         if (job_type := self.registry.get(record.type)) is not None:
             document["payload"] = masked_fields(job_type.payload_model, record.spec["payload"])
         return document

@@ -1,6 +1,6 @@
 """The wire's shapes: jobs, events and callbacks as JSON documents."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,11 @@ import orjson
 from workplatform.hooks import Hook
 from workplatform.masking import masked_fields
 from workplatform.states import Status, WaitingReason
-from workplatform.store.records import Record, StoredEvent
+from workplatform.store.records import QueueStates, Record, StoredEvent
 
 
-def job_document(record: Record, *, max_retries: int, served: Container[str]) -> dict[str, Any]:
-    """Render a job for GET /api/jobs/:id; `served` holds the queues that have a live worker."""
+def job_document(record: Record, *, max_retries: int, queues: QueueStates) -> dict[str, Any]:
+    """Render a job for GET /api/jobs/:id; `queues` tells how these stand."""
     spec = record.spec
     error = record.error or {}
     return {
@@ -30,7 +30,7 @@ def job_document(record: Record, *, max_retries: int, served: Container[str]) ->
         "retries": record.retries,
         "maxRetries": max_retries,
         "priority": record.priority,
-        "waitingReason": waiting_reason(record, served),
+        "waitingReason": waiting_reason(record, queues),
         "tags": spec.get("tags", []),
         "callback": _shown_hook(spec.get("callback")),
         "onFailure": _shown_hook(spec.get("onFailure")),
@@ -50,9 +50,11 @@ def _shown_hook(said: str | Mapping[str, Any] | None) -> str | Mapping[str, Any]
     return masked_fields(Hook, said) if isinstance(said, Mapping) else said
 
 
-def waiting_reason(record: Record, served: Container[str]) -> str | None:
+def waiting_reason(record: Record, queues: QueueStates) -> str | None:
     """Say why a job that is not final and not running does not run."""
-    if record.status is Status.QUEUED and record.queue not in served:
+    if record.status is Status.QUEUED and record.queue in queues.paused:
+        return WaitingReason.QUEUE_PAUSED
+    if record.status is Status.QUEUED and record.queue not in queues.served:
         return WaitingReason.NO_WORKER
     return record.reason
 

@@ -73,7 +73,7 @@ class Fleet:
 
     def wait_served(self, queue: str) -> None:
         """Wait until a worker serves the queue."""
-        eventually(lambda: queue in self.platform.store.served())
+        eventually(lambda: queue in self.platform.store.queues.states().served)
 
     def submit(self, job_type: str, payload: dict[str, Any] | None = None, **more: Any) -> str:
         """Submit a job; returns its id."""

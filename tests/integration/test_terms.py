@@ -34,3 +34,14 @@ def test_an_attempt_that_stands_still_is_ended_and_retried(fleet: Fleet) -> None
     fleet.start("scheduler")
     job = fleet.wait(fleet.submit("stuck", {}, stallTimeout="300ms", maxRetries=1))
     assert (job["status"], job["errorCode"], job["attempts"]) == ("failed", "stalled", 2)
+
+
+def test_a_paused_queue_holds_its_jobs_until_it_is_resumed(fleet: Fleet) -> None:
+    fleet.worker("nap")
+    fleet.platform.service.pause("nap", is_paused=True)
+    job_id = fleet.submit("nap", {"path": "a"})
+    other = fleet.submit("nap", {"path": "b"})
+    eventually(lambda: fleet.job(job_id)["waitingReason"] == "queue_paused")
+    fleet.platform.service.pause("nap", is_paused=False)
+    assert [fleet.wait(name)["status"] for name in (job_id, other)] == ["completed", "completed"]
+    assert fleet.job(job_id)["attempts"] == 1

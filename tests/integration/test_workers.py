@@ -53,7 +53,7 @@ def test_workers_of_one_queue_are_told_apart_and_a_killed_one_is_gone(fleet: Fle
     for process in processes[1:]:
         process.kill()
     eventually(lambda: [worker["pid"] for worker in workers_of(fleet)] == [processes[0].pid])
-    assert "nap" in fleet.platform.store.served()
+    assert "nap" in fleet.platform.store.queues.states().served
     assert "flaky" in fleet.platform.service.unserved_queues()
 
     processes[0].kill()
@@ -67,7 +67,7 @@ def test_a_drained_worker_serves_nothing_at_once_and_is_seen_until_its_jobs_end(
     job_id = fleet.submit("nap", {"path": "nap.txt", "seconds": 3})
     fleet.wait(job_id, "running")
     worker.send_signal(signal.SIGTERM)
-    eventually(lambda: "nap" not in fleet.platform.store.served())
+    eventually(lambda: "nap" not in fleet.platform.store.queues.states().served)
     (seen,) = workers_of(fleet)
     assert seen["status"] == "draining"
     assert fleet.job(job_id)["status"] == "running"

@@ -196,7 +196,7 @@ def test_a_node_runs_no_more_jobs_than_it_has_slots(store: JobStore) -> None:
     claim(store, jobs[1], node)
     assert [pop(store) for _ in range(3)][2] == jobs[2].id
     answer = store.claim(jobs[2].id, node, claim="c", message=jobs[2].message)
-    assert isinstance(answer, Refusal) and answer.is_no_slot
+    assert isinstance(answer, Refusal) and answer.is_of_queue
     assert store.get(jobs[2].id).reason == "slot"
     assert pop(store) == jobs[2].id, "the message is back in its list"
     claim(store, jobs[2], a_claimant(node="other", slots=2), word="elsewhere")

@@ -14,14 +14,14 @@ def ids(store: JobStore) -> list[str]:
 
 
 def test_a_queue_is_served_while_a_worker_says_so(store: JobStore) -> None:
-    assert store.served() == frozenset()
+    assert store.queues.states().served == frozenset()
     store.workers.announce("w1", an_announcement("hls", "http"), lifetime=LEASE)
     store.workers.announce("w2", an_announcement("webp"), lifetime=GONE)
-    eventually(lambda: store.served() == {"hls", "http"})
+    eventually(lambda: store.queues.states().served == {"hls", "http"})
     assert ids(store) == ["w1"]
-    assert store.page(limit=0).served == {"hls", "http"}
+    assert store.page(limit=0).queues.served == {"hls", "http"}
     store.workers.withdraw("w1", ["hls", "http"])
-    assert store.served() == frozenset()
+    assert store.queues.states().served == frozenset()
     assert ids(store) == []
 
 
@@ -29,15 +29,15 @@ def test_a_queue_is_served_until_its_last_worker_leaves(store: JobStore) -> None
     for worker in ("w1", "w2"):
         store.workers.announce(worker, an_announcement("hls"), lifetime=LEASE)
     store.workers.withdraw("w1", ["hls"])
-    assert store.served() == {"hls"}
+    assert store.queues.states().served == {"hls"}
     store.workers.withdraw("w2", ["hls"])
-    assert store.served() == frozenset()
+    assert store.queues.states().served == frozenset()
 
 
 def test_a_draining_worker_is_seen_and_serves_nothing(store: JobStore) -> None:
     store.workers.announce("w1", an_announcement("hls"), lifetime=LEASE)
     store.workers.announce("w1", an_announcement("hls", is_draining=True), lifetime=LEASE)
-    assert store.served() == frozenset()
+    assert store.queues.states().served == frozenset()
     assert [worker.about.is_draining for worker in store.workers.everyone()] == [True]
 
 

@@ -86,6 +86,14 @@ class ApiClient:
         """Return the platform's figures."""
         return self._call("GET", "/stats")
 
+    def queues(self) -> Document:
+        """Return how the queues stand."""
+        return self._call("GET", "/queues")
+
+    def change_queue(self, queue: str, verb: str) -> Document:
+        """Pause, resume or purge a queue."""
+        return self._call("POST", f"/queues/{quote(queue, safe='')}/{verb}")
+
     def workers(self, **filters: Any) -> Document:
         """Return the live workers; filters that are None are left out."""
         return self._call("GET", "/workers", params=filters)

@@ -10,7 +10,8 @@ from threading import RLock
 from typing import Final
 
 from workplatform.context import Output
-from workplatform.errors import BadInputError, JobError, NoSpaceError, is_out_of_space
+from workplatform.errors import BadInputError, JobError, NoSpaceError
+from workplatform.shortage import is_out_of_space
 from workplatform.storage.journal import Journal, is_resumable
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots

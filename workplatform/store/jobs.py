@@ -12,6 +12,7 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
+from workplatform.store.queues import QueueBoard, queue_states
 from workplatform.store.records import (
     Beat,
     Claimant,
@@ -30,7 +31,7 @@ from workplatform.store.records import (
     moment,
     parse_record,
 )
-from workplatform.store.workers import WorkerRegister, served_queues
+from workplatform.store.workers import WorkerRegister
 
 JOBS_PER_CALL: Final = 500
 _CLAIM_PATIENCE_S: Final = 10.0
@@ -45,6 +46,7 @@ class JobStore:
         self._scripts = Scripts(connector, prefix=prefix)
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)
+        self.queues = QueueBoard(connector, self._scripts, self.keys)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:
         """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""
@@ -72,7 +74,7 @@ class JobStore:
 
     def page(self, *, job_type: str = "", status: str = "", limit: int = 20, below: str = "") -> Page:
         """Return jobs newest first, starting below the id `below`; empty words mean all."""
-        counts, records, served = self._scripts("list", job_type, status, limit + 1 if limit else 0, below)
+        counts, records, queues = self._scripts("list", job_type, status, limit + 1 if limit else 0, below)
         found = [
             parse_record(job_id.decode(), _paired(fields))
             for job_id, fields in zip(records[::2], records[1::2], strict=True)
@@ -84,7 +86,7 @@ class JobStore:
                 (kind.decode(), Status(state.decode())): number
                 for kind, state, number in zip(counts[::3], counts[1::3], counts[2::3], strict=True)
             },
-            served=served_queues(served),
+            queues=queue_states(queues),
             has_more=len(found) > limit,
         )
 
@@ -199,10 +201,6 @@ class JobStore:
         """Remove final jobs that ended longer ago than `age`; returns how many."""
         return int(self._scripts("sweep", _ms(age), most))
 
-    def served(self) -> frozenset[str]:
-        """Return the queues that have a live worker."""
-        return self.workers.served()
-
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
         """Return log lines after the line `after`, oldest first."""
         start = f"({after}" if after else "-"
@@ -263,8 +261,8 @@ def _claimed(answer: Any) -> Grant | Refusal:
             return Refusal(status.decode())
         case [b"parked"]:
             return Refusal("series")
-        case [b"no_slot"]:
-            return Refusal("no_slot")
+        case [b"no_slot" | b"paused" as reason]:
+            return Refusal(reason.decode())
     raise ValueError(f"claim.lua answered {answer!r}")
 
 

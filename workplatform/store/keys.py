@@ -23,6 +23,7 @@
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
 | slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
+| paused | set | queues of which no job is claimed | until resumed |
 | workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
 | worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
 
@@ -46,6 +47,10 @@ class Keys:
     def job(self, job_id: str) -> str:
         """Return the record's key."""
         return f"{self.prefix}job:{job_id}"
+
+    def queued(self, queue: str, priority: int) -> str:
+        """Return the key of a queue's queued jobs of a priority."""
+        return f"{self.prefix}queued:{queue}:{priority}"
 
     def series(self, series: str) -> str:
         """Return the key of a series of jobs."""

@@ -144,14 +144,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a claim was not granted: no free slot, a held series, or the job's status ("unknown" without one)."""
+    """Why a claim was not granted: no free slot, a paused queue, a held series, or the job's status (or "unknown")."""
 
     reason: str
 
     @property
-    def is_no_slot(self) -> bool:
-        """Whether the node is full; the message is back in its list."""
-        return self.reason == "no_slot"
+    def is_of_queue(self) -> bool:
+        """Whether no job of the queue would be granted: the node is full or the queue paused. The message is back."""
+        return self.reason in ("no_slot", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,20 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueStates:
+    """Which queues have a live worker, and which are paused."""
+
+    served: frozenset[str]
+    paused: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing and the numbers around it: counts by type and status, queues with a live worker."""
+    """One page of a listing and what is around it: counts by type and status, how the queues stand."""
 
     records: list[Record]
     counts: Mapping[tuple[str, Status], int]
-    served: frozenset[str]
+    queues: QueueStates
     has_more: bool
 
 

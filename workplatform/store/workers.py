@@ -78,18 +78,9 @@ class WorkerRegister:
         """Forget a worker at once."""
         self._scripts("withdraw", worker_id, *queues)
 
-    def served(self) -> frozenset[str]:
-        """Return the queues that have a live worker."""
-        return served_queues(self._scripts("served"))
-
     def everyone(self) -> list[LiveWorker]:
         """Return the live workers, by id, with the jobs that they run."""
         return [_live_worker(*answer) for answer in sorted(self._scripts("workers"))]
-
-
-def served_queues(members: Sequence[bytes]) -> frozenset[str]:
-    """Return the queues of members of the key `serving`."""
-    return frozenset(member.decode().split("/", 1)[0] for member in members)
 
 
 def _live_worker(worker_id: bytes, about: bytes, started_at: bytes, seen_at: bytes, jobs: Any) -> LiveWorker:

@@ -278,8 +278,14 @@ local function park(id, type, status, delay)
   emit('job:queued', id, type, 'waiting')
 end
 
+local function is_paused(queue) return redis.call('SISMEMBER', P .. 'paused', queue) == 1 end
+
+local function queue_states()
+  return {redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf'), redis.call('SMEMBERS', P .. 'paused')}
+end
+
 -- Gives a queued job to a claimant {worker, node, slots (0 = takes none), lease in ms, claim}; see claim.lua.
--- `message` goes back to the front of its list if there is no slot.
+-- `message` goes back to the front of its list if there is no slot, or the queue is paused.
 local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
@@ -294,6 +300,10 @@ local function claim_job(id, claimant, message)
   local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
   -- The scheduler is about to end it.
   if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end
+  if is_paused(queue) then
+    redis.call('RPUSH', list_key(queue, priority), message)
+    return {'paused'}
+  end
   local series = record[14]
   local superseded = series and is_superseded(series, id)
   if superseded or (series and is_held(series, id)) then
@@ -329,6 +339,7 @@ end
 -- Pops a queue's messages, the most urgent first, until one can be claimed; false if there is none or no slot.
 -- A worker that ends a job takes its next one like this, in the same round trip.
 local function claim_next(queue, claimant)
+  if is_paused(queue) then return false end
   for priority = 0, 4 do
     for tries = 1, 21 do
       -- Enough for one step: what is left comes through Celery. Going on to the next priority would overtake it.

@@ -1,6 +1,7 @@
 -- Lists jobs, newest first, with counts; the cost depends on the number of types and the page, not on the jobs.
 -- ARGV: type ('' = all), status ('' = all), most jobs, id to start below ('' = from the newest).
--- Returns {flat counts: type, status, number, ...; records: id, {field, value, ...}, ...; queues served now}.
+-- Returns {flat counts: type, status, number, ...; records: id, {field, value, ...}, ...; how the queues stand, as
+-- queues.lua has it}.
 local wanted_type, wanted_status, most, below = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local statuses = {'waiting', 'scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled'}
 local counts, ids = {}, {}
@@ -26,4 +27,4 @@ for at = 1, math.min(most, #ids) do
   records[#records + 1] = ids[at]
   records[#records + 1] = redis.call('HGETALL', job_key(ids[at]))
 end
-return {counts, records, redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf')}
+return {counts, records, queue_states()}

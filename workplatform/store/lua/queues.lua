@@ -1,0 +1,2 @@
+-- Reads how the queues stand. Returns {`QUEUE/WORKER` words of live workers, paused queues}.
+return queue_states()

@@ -1,2 +1,0 @@
--- Reads which queues have a live worker. Returns `QUEUE/WORKER` words.
-return redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf')

@@ -1,0 +1,45 @@
+"""The board of queues: which are served, which are paused, and what stands in them."""
+
+from collections.abc import Sequence
+
+from workplatform.store.connection import Connector, Scripts
+from workplatform.store.keys import PRIORITIES, Keys
+from workplatform.store.records import QueueStates
+
+
+class QueueBoard:
+    """How the queues stand. Methods raise StoreUnavailableError when Redis does not answer."""
+
+    def __init__(self, connector: Connector, scripts: Scripts, keys: Keys) -> None:
+        self._connector = connector
+        self._scripts = scripts
+        self._keys = keys
+
+    def states(self) -> QueueStates:
+        """Return which queues are served and which are paused."""
+        return queue_states(self._scripts("queues"))
+
+    def pause(self, queue: str, *, is_paused: bool) -> None:
+        """Pause a queue, so that none of its jobs is claimed, or resume it."""
+        self._scripts("pause", queue, "pause" if is_paused else "resume")
+
+    def queued(self, queue: str, *, most: int) -> list[str]:
+        """Return ids of a queue's queued jobs, the next ones first."""
+        ids: list[str] = []
+        for priority in PRIORITIES:
+            if (left := most - len(ids)) > 0:
+                ids += self._first(self._keys.queued(queue, priority), left)
+        return ids
+
+    def _first(self, key: str, number: int) -> list[str]:
+        found = self._connector.read(lambda client: client.zrange(key, 0, number - 1))
+        return [job_id.decode() for job_id in found]
+
+
+def queue_states(answer: Sequence[Sequence[bytes]]) -> QueueStates:
+    """Read what queues.lua returns."""
+    serving, paused = answer
+    return QueueStates(
+        served=frozenset(member.decode().split("/", 1)[0] for member in serving),
+        paused=frozenset(queue.decode() for queue in paused),
+    )
