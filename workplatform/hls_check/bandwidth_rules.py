@@ -18,7 +18,11 @@ def judge_bandwidths(master: MasterPlaylist, streams: Mapping[str, Stream], find
         own = streams.get(variant.uri)
         if own is None or not own.is_measured:
             continue
-        others = [costs for type_ in ("AUDIO", "VIDEO") if (costs := _costliest(master, variant, type_, own, streams))]
+        others = [
+            costs
+            for type_ in ("AUDIO", "VIDEO")
+            if not _is_of_group(master, variant, type_) and (costs := _costliest(master, variant, type_, own, streams))
+        ]
         peak = own.peak_bps + sum(cost[0] for cost in others)
         average = own.average_bps + sum(cost[1] for cost in others)
         highest = own.highest_bps + sum(cost[2] for cost in others)
@@ -26,6 +30,11 @@ def judge_bandwidths(master: MasterPlaylist, streams: Mapping[str, Stream], find
         _judge("BANDWIDTH", variant.attributes.integer("BANDWIDTH"), (peak, highest), place, findings)
         said = variant.attributes.integer("AVERAGE-BANDWIDTH")
         _judge("AVERAGE-BANDWIDTH", said, (average, average), place, findings)
+
+
+def _is_of_group(master: MasterPlaylist, variant: Variant, type_: str) -> bool:
+    """Whether the variant is one of the renditions of its group, as sound alone is: no other is played with it."""
+    return any(one.uri == variant.uri for one in master.group(type_, variant.attributes.text(type_)))
 
 
 def _costliest(
