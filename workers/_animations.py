@@ -10,7 +10,7 @@ from workers._layouts import Layout
 
 _VP8X, _VP8X_FLAGS, _ALPHA = slice(12, 16), 20, 0x10
 # A GIF's frame of no duration is shown so long by browsers; AVIF has no such frames.
-_SHORTEST_MS = 100.0
+_SHORTEST_MS = 100
 
 
 class _LaterFrames:
@@ -61,10 +61,10 @@ class _Frames:
         with decoding(self._layout.name):
             self._image.seek(place)
         pixels, profile = self._layout.decoded(self._image)
-        duration_ms = float(self._image.info.get("duration", 0))
+        duration_ms = self._image.info.get("duration", 0)
         if self._for_avif:
             # All frames of an AVIF have transparency or none has, and later ones are not known yet.
-            pixels, duration_ms = pixels.convert("RGBA"), duration_ms or _SHORTEST_MS
+            pixels, duration_ms = pixels.convert("RGBA"), round(duration_ms) or _SHORTEST_MS
         self.durations_ms.append(duration_ms)
         return self._layout.shaped(pixels, self._number), profile
 

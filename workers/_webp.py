@@ -105,6 +105,7 @@ def _encoded(encode: _Encode, payload: WebpPayload, what: str, highest: int | No
         quality, data = best_quality(
             lambda quality: encode(replace(encoding, quality=quality)),
             payload.target_size,
+            payload.format,
             highest=payload.highest_quality if highest is None else highest,
             first=_USUAL_QUALITY if highest is None else highest,
         )

@@ -194,9 +194,7 @@ def webp(payload: WebpPayload, job: JobContext) -> WebpResult:
     made = job.isolated(_make, source, [output.path for output in outputs], payload)
     main = made.pictures[0]
     if made.left_out:
-        job.log(
-            f"{payload.input_path} is an animation; {payload.format} holds its first picture, {made.left_out} left out"
-        )
+        job.log(f"the input is an animation: {payload.format} holds its first picture, {made.left_out} are left out")
     job.progress(100, f"{main.width}x{main.height}, {main.size} bytes, {made.saved_bytes} saved")
     variants = tuple(
         WrittenVariant(
