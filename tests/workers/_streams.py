@@ -100,12 +100,14 @@ def read_master(path: Path) -> dict[str, dict[str, str]]:
 
 def read_media(path: Path, kind: str) -> list[dict[str, str]]:
     """Return the attributes of what the master offers of a kind beside the variants."""
-    found = []
-    for line in path.read_text().splitlines():
-        if line.startswith(f"#EXT-X-MEDIA:TYPE={kind},"):
-            pairs = re.findall(r'([A-Z-]+)=(?:"([^"]*)"|([^,]*))', line)
-            found.append({key: quoted or bare for key, quoted, bare in pairs})
-    return found
+    return read_attributes(path, f"#EXT-X-MEDIA:TYPE={kind},")
+
+
+def read_attributes(path: Path, tag: str) -> list[dict[str, str]]:
+    """Return the attributes of each line of the master that begins so."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith(tag)]
+    found = [re.findall(r'([A-Z-]+)=(?:"([^"]*)"|([^,]*))', line) for line in lines]
+    return [{key: quoted or bare for key, quoted, bare in pairs} for pairs in found]
 
 
 def assert_playable(streams: Iterable[Stream]) -> None:
