@@ -15,6 +15,7 @@ from api.files_uploads import Uploads
 from api.problems import RequestError, bad_parameter
 from workplatform.errors import PlatformError
 from workplatform.settings import Settings
+from workplatform.storage.space import Limits
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -24,7 +25,12 @@ class FileRoutes:
     """The routes of the resource."""
 
     def __init__(self, settings: Settings) -> None:
-        self._uploads = Uploads(settings.files_dir, aside=settings.partial_dir, shown=_shown(settings))
+        self._uploads = Uploads(
+            settings.files_dir,
+            aside=settings.partial_dir,
+            shown=_shown(settings),
+            limits=Limits(min_free_bytes=settings.min_free_bytes),
+        )
         self._putting = Putting(self._uploads, most=settings.max_upload_bytes)
         self._form = Form(self._uploads, most=settings.max_upload_bytes)
 

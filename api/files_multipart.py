@@ -39,7 +39,7 @@ class Form:
         self._uploads.require_space(incoming.length)
         digests = Digests(claims(request.headers.get))
         with ExitStack() as held:
-            taken = self._taken(_events(incoming, boundary, digests.update), held)
+            taken = self._taken(_events(incoming, boundary, self._uploads.watched(digests.update)), held)
             if not taken:
                 raise RequestError(HTTPStatus.BAD_REQUEST, "the form holds no file", code="bad_form")
             digests.check()

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import gevent.socket
 from gevent.threadpool import ThreadPool
@@ -29,8 +29,18 @@ def _pool() -> ThreadPool:
 
 def off_the_hub(function: Callable[..., T], *args: Any) -> T:
     """Call a function that waits for the disk; other requests are served meanwhile."""
-    result: T = _pool().apply(function, args)
-    return result
+    result, error = _pool().apply(_tried, (function, args))
+    if error is not None:
+        raise error
+    return cast("T", result)
+
+
+def _tried(function: Callable[..., T], args: tuple[Any, ...]) -> tuple[T | None, Exception | None]:
+    """Call a function; its error is a result, since gevent would print it as nobody's, a full disk's too."""
+    try:
+        return function(*args), None
+    except Exception as error:  # noqa: BLE001 - raised again by who has called
+        return None, error
 
 
 @dataclass(slots=True)

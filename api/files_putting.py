@@ -38,7 +38,7 @@ class Putting:
         self._uploads.require_space(incoming.length)
         digests = Digests(claims(request.headers.get))
         with self._uploads.passing() as temporary:
-            incoming.into(temporary.fd, digests.update)
+            incoming.into(temporary.fd, self._uploads.watched(digests.update))
             digests.check()
             return self._placed(parts, temporary)
 
@@ -57,7 +57,7 @@ class Putting:
             self._uploads.require_space(piece.total - temporary.size)
             sent = Digests(claim for claim in claimed if not claim.is_of_whole)
             whole = Digests(of_whole if piece.range.last + 1 == piece.total else ())
-            _receive(temporary, piece.range, incoming, sent=sent, whole=whole)
+            self._receive(temporary, piece.range, incoming, sent=sent, whole=whole)
             if temporary.size < piece.total:
                 return _so_far(temporary.size)
             try:
@@ -66,6 +66,29 @@ class Putting:
             except RequestError:
                 temporary.path.unlink(missing_ok=True)
                 raise
+
+    def _receive(self, temporary: Temporary, part: Range, incoming: Incoming, *, sent: Digests, whole: Digests) -> None:
+        """Write a piece; what came of one that breaks off stays, one whose checksum is wrong is taken back."""
+
+        def look(data: memoryview | bytes) -> None:
+            sent.update(data)
+            whole.update(data)
+
+        os.ftruncate(temporary.fd, part.first)
+        off_the_hub(_read_back, temporary.fd, whole)
+        try:
+            arrived = incoming.into(temporary.fd, self._uploads.watched(look))
+            if arrived < part.length:
+                raise ShortBodyError(arrived)
+            if arrived > part.length:
+                raise _overrun(part)
+            sent.check()
+        except ShortBodyError:
+            os.ftruncate(temporary.fd, min(temporary.size, part.last + 1))
+            raise
+        except RequestError:
+            os.ftruncate(temporary.fd, part.first)
+            raise
 
     def _placed(self, parts: Parts, temporary: Temporary) -> Answer:
         is_new = self._uploads.version(parts) is None
@@ -77,30 +100,6 @@ class Putting:
 
     def _check(self, parts: Parts) -> None:
         check_writable(request.headers.get, self._uploads.version(parts))
-
-
-def _receive(temporary: Temporary, part: Range, incoming: Incoming, *, sent: Digests, whole: Digests) -> None:
-    """Write a piece; what came of one that breaks off stays, one whose checksum is wrong is taken back."""
-
-    def look(data: memoryview) -> None:
-        sent.update(data)
-        whole.update(data)
-
-    os.ftruncate(temporary.fd, part.first)
-    off_the_hub(_read_back, temporary.fd, whole)
-    try:
-        arrived = incoming.into(temporary.fd, look)
-        if arrived < part.length:
-            raise ShortBodyError(arrived)
-        if arrived > part.length:
-            raise _overrun(part)
-        sent.check()
-    except ShortBodyError:
-        os.ftruncate(temporary.fd, min(temporary.size, part.last + 1))
-        raise
-    except RequestError:
-        os.ftruncate(temporary.fd, part.first)
-        raise
 
 
 def _read_back(fd: int, digests: Digests) -> None:

@@ -26,6 +26,7 @@ from api.files_pump import off_the_hub
 from api.files_receiving import no_space, write_problem
 from api.files_tree import Entry, Tree
 from api.problems import RequestError
+from workplatform.storage.space import Limits
 
 _KEPT_S: Final = 24 * 3600.0
 _SWEEP_EVERY_S: Final = 60.0
@@ -49,8 +50,9 @@ class Temporary:
 class Uploads:
     """The folder."""
 
-    def __init__(self, folder: Path, *, aside: Path, shown: str) -> None:
+    def __init__(self, folder: Path, *, aside: Path, shown: str, limits: Limits) -> None:
         self.tree = Tree(folder)
+        self._limits = limits
         self._shown = shown
         self._aside = aside
         self._swept_at = -_SWEEP_EVERY_S
@@ -119,10 +121,18 @@ class Uploads:
             raise _refusal(NotADirectoryError(), "/".join(parts))
 
     def require_space(self, size: int | None) -> None:
-        """Raise RequestError (507) if the disk has no room for so many bytes."""
-        facts = os.statvfs(self.tree.folder)
-        if size is not None and size > facts.f_bavail * facts.f_frsize:
+        """Raise RequestError (507) if the disk has no room for so many bytes, beside those that have to stay free."""
+        if (size or 0) > self._limits.spare_bytes(self.tree.folder):
             raise no_space()
+
+    def watched(self, look: Callable[[memoryview | bytes], None]) -> Callable[[memoryview | bytes], None]:
+        """Return `look` for what is being written, with the room left before each piece: several may fill the disk."""
+
+        def watching(data: memoryview | bytes) -> None:
+            self.require_space(0)
+            look(data)
+
+        return watching
 
     def prepare(self) -> None:
         """Make the folder, and remove what is left over in it, once in a while."""

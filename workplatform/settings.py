@@ -116,7 +116,9 @@ class Settings(BaseModel):
         100 * 10**9, ge=1_000_000, description="Bytes on disk that one attempt may have before its outputs are in place"
     )
     min_free_bytes: int = Field(
-        250 * 10**6, ge=0, description="Bytes of each disk that jobs leave free; of a small one at most a twentieth"
+        250 * 10**6,
+        ge=0,
+        description="Bytes of each disk that jobs and uploads leave free; of a small one at most a twentieth",
     )
     max_body_bytes: int = Field(10_000_000, ge=1000, description="Largest request body of the API in bytes")
     max_upload_bytes: int = Field(32 << 30, ge=1000, description="Largest file, or form with files, that the API takes")

@@ -12,6 +12,7 @@ from api.files_uploads import Uploads
 from tests.api.filing import connected, head, on_their_way
 from tests.api.running import Running
 from tests.waiting import eventually
+from workplatform.storage.space import Limits
 
 WHOLE = os.urandom(3_000_000)
 TOTAL = len(WHOLE)
@@ -150,5 +151,5 @@ def test_what_nobody_went_on_with_for_a_day_is_swept(api: Running) -> None:
     young, old = sorted(on_their_way(api), key=lambda path: path.stat().st_mtime)[-1:], on_their_way(api)
     for path in set(old) - set(young):
         os.utime(path, (0, time.time() - 25 * 3600))
-    Uploads(api.settings.files_dir, aside=folder, shown="").prepare()
+    Uploads(api.settings.files_dir, aside=folder, shown="", limits=Limits()).prepare()
     assert on_their_way(api) == young

@@ -26,14 +26,23 @@ class Limits:
 
     def require_room(self, folder: Path) -> None:
         """Raise NoSpaceError if the disk of a folder, which need not exist yet, has less room left than it has to."""
-        found = os.statvfs(_existing(folder))
-        free_bytes, disk_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-        wanted_bytes = min(self.min_free_bytes, disk_bytes // _LARGEST_SHARE)
+        free_bytes, wanted_bytes = self._room(folder)
         if free_bytes < wanted_bytes:
             raise NoSpaceError(
                 f"the disk of {folder} is full: {free_bytes // 10**6} MB are left, and {wanted_bytes // 10**6} MB "
                 "have to stay free (MIN_FREE_BYTES)"
             )
+
+    def spare_bytes(self, folder: Path) -> int:
+        """Return how much may be written to the disk of a folder; below 0 if less is free than has to stay so."""
+        free_bytes, wanted_bytes = self._room(folder)
+        return free_bytes - wanted_bytes
+
+    def _room(self, folder: Path) -> tuple[int, int]:
+        """Return how much is free, and how much has to stay so."""
+        found = os.statvfs(_existing(folder))
+        free_bytes, disk_bytes = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        return free_bytes, min(self.min_free_bytes, disk_bytes // _LARGEST_SHARE)
 
     def is_short(self, folder: Path) -> bool:
         """Whether the disk of a folder has less room left than it has to."""
