@@ -62,7 +62,7 @@ def iframe_parts(playlist: Path) -> list[bytes]:
 
 
 def pictures_of(content: bytes) -> list[tuple[PictureType, int]]:
-    with av.open(BytesIO(content)) as container:
+    with av.open(BytesIO(content), "r") as container:
         return [(PictureType(frame.pict_type), frame.pts or 0) for frame in container.decode(video=0)]
 
 
@@ -125,7 +125,7 @@ def test_segments_are_encrypted_whole_with_keys_that_rotate(film: Path) -> None:
         for number, key in enumerate((keys[0], keys[0], keys[1])):
             content = plain_of(folder / name, f"segment_{number:05}.ts", key, number)
             assert content[:1] == content[188:189] == b"G"
-            with av.open(BytesIO(content)) as container:
+            with av.open(BytesIO(content), "r") as container:
                 assert len(list(container.decode(video=0))) == (10 if number == 2 else 60)
     files = list(folder.glob("*/segment_*"))
     assert result["size"] == sum(path.stat().st_size for path in files), "sizes are those that players fetch"
