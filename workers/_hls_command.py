@@ -51,7 +51,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder | Sequence[R
     sounds = stereo(stream, video.audio, len(rates), span) if video.audio else []
     options = _common_options(ladder)
     for number, rung in enumerate(rungs):
-        own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung)
+        own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung, span)
         options |= {f"{name}:v:{number}": value for name, value in (own | tag(ladder.form)).items()}
     for number, rate in enumerate(rates):
         options[f"b:a:{number}"] = rate
@@ -98,7 +98,8 @@ def _repaired(stream: Any, video: SourceVideo) -> Any:
 def stereo(stream: Any, audio: SourceAudio, copies: int, span: Span = WHOLE) -> list[Any]:
     """Return the sound as stereo without holes, once for each bitrate; each is encoded once for all its renditions."""
     rate = audio.sample_rate if audio.sample_rate in _SAMPLE_RATES else _SAMPLE_RATES[0]
-    sound = stream[str(audio.index)].filter("aresample", rate, **{"async": 1, "first_pts": span.first_sample(rate)})
+    sound = span.sounds(stream[str(audio.index)], rate)
+    sound = sound.filter("aresample", rate, **{"async": 1, "first_pts": span.first_sample(rate)})
     sound = sound.filter("aformat", channel_layouts="stereo")
     if copies == 1:
         return [sound]
@@ -123,14 +124,14 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
     return options | {"flags": "+global_header"} if ladder.form.segment_type == "fmp4" else options
 
 
-def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung) -> dict[str, Any]:
+def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dict[str, Any]:
     """Return how a rung's picture is encoded, and where its keyframes are."""
     options = encoder_options(ladder.rungs, rung, ladder.form)
     options["force_key_frames"] = _ON_THE_GRID
-    if ladder.passage and ladder.passage.cuts:
-        options["force_key_frames"] = ",".join(f"{cut - _NEARLY_THEN_S:.6f}" for cut in ladder.passage.cuts)
-    elif ladder.passage:
-        options["force_key_frames"] = 0
+    if ladder.passage:
+        # The first frame is a keyframe anyway; a moment before it would make one of the next.
+        cuts = [cut - _NEARLY_THEN_S for cut in ladder.passage.cuts if span.is_after_begin(cut)]
+        options["force_key_frames"] = ",".join(f"{cut:.6f}" for cut in cuts) or 0
     if video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE:
         # Reordered frames would delay the picture by seconds against the sound.
         options["bf"] = 0

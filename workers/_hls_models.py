@@ -52,7 +52,7 @@ class HlsPayload(Payload):
     )
     passthrough: bool | Literal["auto"] = Field(
         default="auto",
-        description="Whether a rendition whose picture is the one of the video may be copied instead of encoded: in the "
+        description="Whether a rendition whose picture is that of the video may be copied instead of encoded: in the "
         "codec asked, of the same size, its keyframes where segments can begin, and below the bitrate asked. auto "
         "copies none with more than twice the usual bitrate; true copies that too, and tells in the log why none is",
         examples=["auto"],
@@ -97,6 +97,12 @@ class HlsPayload(Payload):
         "Subtitles and poster stay readable",
         examples=["aes-128", {"keyUrl": "https://keys.example/film-7/{key}", "rotateEvery": 100}],
     )
+    early_master: bool = Field(
+        default=False,
+        description="Let players begin while the job runs: master.m3u8 lists the lowest rendition, which grows, until "
+        "all are complete. Nothing of it stays if the job fails. A stream that is there already is kept until the end",
+        examples=[True],
+    )
     overwrite: bool = Field(
         default=False,
         description="Encode again even where a complete output of the same video and qualities exists",
@@ -130,6 +136,17 @@ class HlsPayload(Payload):
         for quality in self.qualities:
             if quality.crf is not None and quality.crf > worst:
                 raise ValueError(f"qualities: the crf of {quality.name} should be at most {worst} with {self.codec}")
+        return self
+
+    @model_validator(mode="after")
+    def _can_play_early(self) -> "HlsPayload":
+        if self.early_master and self.encryption:
+            raise ValueError("earlyMaster would show segments before they are encrypted: leave out one of the two")
+        if self.early_master and (self.audio_tracks != "default" or self.audio_only):
+            raise ValueError(
+                "earlyMaster shows a picture with its sound, and here sounds are made apart: leave out earlyMaster, "
+                "or audioTracks and audioOnly"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,21 +1,112 @@
-"""Telling which segments are complete while ffmpeg still writes others."""
+"""Taking complete segments from where ffmpeg writes them to where they stay, while it still writes others."""
 
-from collections.abc import Sequence
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
-from workers._hls_playlist import SEGMENT_PATTERN
-from workplatform.context import Output
+from workers import _hls_counters
+from workers._hls_moments import compare
+from workers._hls_playlist import INIT, MEDIA_PLAYLIST
+from workers._hls_resume import Groups, Seam
+from workplatform.context import JobContext
+from workplatform.errors import EncoderError
+
+# A folder in the output, so that segments are renamed and not copied; it is gone before the output is visible.
+_MAKING: Final = ".making"
+_ENTRY = re.compile(r"#EXTINF:(\d+(?:\.\d+)?),[^\n]*\n(?:#[^\n]*\n)*([^#\n]+)\n")
+_END: Final = "#EXT-X-ENDLIST"
+
+OnSegment = Callable[[str, int], None]
 
 
-class SegmentWatch:
-    """Hands on each rendition's segments one by one, each as soon as the next one has been begun."""
+class SeamError(Exception):
+    """What was encoded again does not fit what is there."""
 
-    def __init__(self, output: Output, names: Sequence[str]) -> None:
-        self._output = output
-        self._next = dict.fromkeys(names, 0)
 
-    def look(self) -> None:
-        """Hand on what was completed since the last look."""
-        for name in self._next:
-            while (self._output.path / name / (SEGMENT_PATTERN % (self._next[name] + 1))).exists():
-                self._output.finish(f"{name}/{SEGMENT_PATTERN % self._next[name]}")
-                self._next[name] += 1
+class Intake:
+    """Takes the segments of one run of ffmpeg, each as soon as the run's own playlist lists it.
+
+    With a `seam` the first group is made again: SeamError is raised unless it is as it was, and it is not taken.
+    `on_segment` is told the rendition and number of each that is taken, of each rendition `at_most` so many.
+    """
+
+    def __init__(
+        self,
+        job: JobContext,
+        groups: Groups,
+        names: Sequence[str],
+        *,
+        seam: Seam | None,
+        on_segment: OnSegment,
+        at_most: int | None = None,
+    ) -> None:
+        self._job = job
+        self._groups = groups
+        self._seam = seam
+        self._first = seam.group - 1 if seam else 0
+        self._on_segment = on_segment
+        self._at_most = at_most
+        self.names = list(names)
+        self._taken = dict.fromkeys(names, 0)
+        self._shifts: dict[str, Mapping[int, int]] = {}
+        self.pictures_again = 0
+        self.is_open = seam is None
+        self.folder = groups.folder / _MAKING
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in names:
+            (self.folder / name).mkdir(parents=True)
+
+    def look(self, *, is_over: bool = False) -> None:
+        """Take what was completed since the last look; `is_over` says that the run has ended well."""
+        listed = {name: self._listed(name, is_over=is_over) for name in self._taken}
+        if not self.is_open and all(listed.values()):
+            self._compare({name: segments[0][0] for name, segments in listed.items()})
+        if self.is_open:
+            for name, segments in listed.items():
+                for file, duration_s in segments[self._taken[name] : self._at_most]:
+                    self._take(name, file, duration_s)
+        if is_over:
+            shutil.rmtree(self.folder)
+            if not self.is_open:
+                raise SeamError("nothing was encoded there")
+
+    def _listed(self, name: str, *, is_over: bool) -> list[tuple[Path, float]]:
+        """Return the complete segments; a run that was ended from outside lists half of one too, at the very end."""
+        folder = self.folder / name
+        try:
+            text = (folder / MEDIA_PLAYLIST).read_text("utf-8")
+        except FileNotFoundError:
+            return []
+        entries = [(folder / Path(match[2]).name, float(match[1])) for match in _ENTRY.finditer(text)]
+        return entries[:-1] if _END in text and not is_over else entries
+
+    def _compare(self, again: Mapping[str, Path]) -> None:
+        pairs = [(self._groups.segment(name, self._first), path) for name, path in again.items()]
+        try:
+            same = self._job.isolated(compare, pairs)
+        except EncoderError as error:
+            raise SeamError(error.message) from error
+        if same is None:
+            raise SeamError("the same group has other times")
+        self.pictures_again = same
+        self.is_open = True
+
+    def _take(self, name: str, made: Path, duration_s: float) -> None:
+        number = self._first + self._taken[name]
+        self._taken[name] += 1
+        if self._seam and number < self._seam.group:
+            return
+        if (init := self.folder / name / INIT).exists():
+            self._groups.add_init(name, init)
+        if self._seam and made.suffix == ".ts":
+            self._continue_counters(name, number, made)
+        self._groups.add(name, number, made, duration_s)
+        self._on_segment(name, number)
+
+    def _continue_counters(self, name: str, number: int, made: Path) -> None:
+        if name not in self._shifts:
+            self._shifts[name] = _hls_counters.shifts(self._groups.segment(name, number - 1), made)
+        if any(self._shifts[name].values()):
+            _hls_counters.shift(made, self._shifts[name])

@@ -27,11 +27,22 @@ class Span:
             options["t"] = f"{self.end_s - self.seek_s:.6f}"
         return options
 
+    def is_after_begin(self, moment_s: float) -> bool:
+        """Whether something happens after the first picture."""
+        return not self.begin_s or moment_s > self.begin_s + _TOLERANCE_S
+
     def pictures(self, stream: Any) -> Any:
         """Drop the pictures before the beginning: seeking ends at a keyframe before it."""
         if not self.begin_s:
             return stream
         return stream.filter("trim", start=f"{self.begin_s - _TOLERANCE_S:.6f}")
+
+    def sounds(self, stream: Any, rate: int) -> Any:
+        """Bring the sound to this rate, without what comes before the beginning: both at once go wrong in ffmpeg."""
+        if not self.begin_s:
+            return stream
+        begun = stream.filter("atrim", start=f"{self.first_sample(rate) / rate:.6f}")
+        return begun.filter("aresample", rate, **{"async": 1})
 
     def first_sample(self, rate: int) -> int:
         """Return the sample to begin with at this rate: one that begins a packet."""

@@ -1,8 +1,9 @@
 """The `hls` job type: a video becomes an HLS stream in several qualities."""
 
 from datetime import timedelta
+from functools import partial
 
-from workers._hls_encoding import encode, renditions
+from workers._hls_encoding import count_renditions
 from workers._hls_extras import add_extras, plan_extras
 from workers._hls_ladder import climb
 from workers._hls_master import MASTER, OWNED, master_playlist
@@ -11,6 +12,7 @@ from workers._hls_package import complete, note_shortness, origin, package, resu
 from workers._hls_passthrough import choose_passage
 from workers._hls_pictures import make_pictures
 from workers._hls_plan import Ladder, form_for
+from workers._hls_renditions import Renditions
 from workers._probe import probe
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
@@ -33,20 +35,21 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     if kept is not None:
         job.progress(100, "already complete")
         return result(kept, payload.output_dir, skipped=True)
-    output = job.output(payload.output_dir, directory=True, last=MASTER, owned=OWNED)
+    output = job.output(payload.output_dir, directory=True, last=MASTER, owned=OWNED, resume=True)
     if source.is_relative_to(output.target):
         raise BadInputError(
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
     ladder = choose_passage(job, source, video, Ladder(tuple(rungs), form), payload.passthrough)
     job.stage("transcoding")
-    ladder, frames = make_pictures(
-        job, output.path, ladder, make=lambda ladder: encode(job, source, video, ladder, output)
+    renditions = Renditions(
+        source, video, made_from, are_final=payload.encryption is None, is_early=payload.early_master
     )
+    ladder, frames = make_pictures(job, output.path, ladder, make=partial(renditions.make, job, output))
     job.stage("measuring")
     made = package(job, output.path, ladder, video, frames)
     note_shortness(job, made, video)
     made = add_extras(job, extras, made, output, source=source, rungs=rungs)
     (output.path / MASTER).write_text(master_playlist(made, made_from), encoding="utf-8")
-    job.progress(100, f"{renditions(len(rungs))} ready")
+    job.progress(100, f"{count_renditions(len(rungs))} ready")
     return result(made, output.uri, skipped=False)
