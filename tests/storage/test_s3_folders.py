@@ -10,7 +10,7 @@ from tests.waiting import eventually
 from tests.workers._samples_video import ffmpeg
 from workers.hls import hls
 from workplatform.context import Output
-from workplatform.errors import BadInputError, StorageRefusedError
+from workplatform.errors import BadInputError, EncoderError, StorageRefusedError
 from workplatform.testing import InlineRun, inline_job, run_inline
 
 
@@ -94,3 +94,38 @@ def test_an_hls_stream_is_made_from_store_to_store(s3: Store, tmp_path: Path) ->
     assert s3.head("show/master.m3u8")["ContentType"] == "application/vnd.apple.mpegurl"
     assert s3.head(names[0])["ContentType"] == "video/mp2t"
     assert sum(s3.head(name)["ContentLength"] for name in names) == result["size"]
+
+
+def test_a_file_that_was_sent_and_then_replaced_is_sent_again(s3: Store, tmp_path: Path) -> None:
+    with inline_job(tmp_path, account=s3.account()) as run:
+        output = planned(run)
+        (output.path / "seg_0").write_text("plain")
+        output.finish("seg_0")
+        (output.path / "sealed").write_text("sealed")
+        (output.path / "sealed").replace(output.path / "seg_0")
+        (output.path / "master").write_text("all")
+    assert s3.get("show/seg_0") == b"sealed"
+
+
+def test_a_folder_in_a_store_goes_on_with_what_an_earlier_attempt_finished(s3: Store, tmp_path: Path) -> None:
+    def resumable(run: InlineRun) -> Output:
+        return run.job.output(f"s3://{BUCKET}/show", directory=True, last="master", resume=True)
+
+    with pytest.raises(EncoderError), inline_job(tmp_path, account=s3.account(), is_tried_again=True) as run:
+        output = resumable(run)
+        output.note.write_text("settings 1")
+        (output.path / "seg_0").write_text("zero")
+        output.keep("seg_0")
+        output.finish("seg_0")
+        (output.path / "seg_1").write_text("half")
+        raise EncoderError
+    assert not s3.names()
+    with inline_job(tmp_path, account=s3.account(), attempt=2) as run:
+        output = resumable(run)
+        assert [entry.name for entry in output.path.iterdir()] == ["seg_0"]
+        assert output.note.read_text() == "settings 1"
+        with pytest.raises(BadInputError, match="in a store"):
+            output.may_show()
+        (output.path / "master").write_text("all")
+    assert sorted(s3.names()) == ["show/master", "show/seg_0"]
+    assert not list((tmp_path / ".workplatform" / "work").glob(".job_*"))

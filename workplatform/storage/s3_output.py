@@ -126,15 +126,24 @@ class S3Folder(S3Output):
 
     _lanes: Lanes | None = None
     _sent: dict[str, "Future[None]"] = field(default_factory=dict)
+    _states: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def finish(self, name: str) -> None:
-        """Send a file that will not change any more, while the handler goes on; raises what an earlier one ran into."""
-        if name in self._sent or name == self.local.last:
+        """Send a file that will not change any more, while the handler goes on; raises what an earlier one ran into.
+
+        One that another file has replaced is sent again, after the old one has arrived.
+        """
+        found = (self.path / name).stat()
+        state = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._states.get(name) == state or name == self.local.last:
             return
+        if self._lanes is not None and name in self._sent:
+            self._lanes.wait([self._sent[name]])
         if self._lanes is None:
             self.traces.note_stage(self._stage)
             self._lanes = Lanes(self.s3, self.watch)
         self._raise_failures()
+        self._states[name] = state
         self._sent[name] = self._lanes.submit(self._send_file, name)
 
     def send(self) -> None:
