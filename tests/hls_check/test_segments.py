@@ -252,3 +252,31 @@ def test_a_rendition_made_otherwise_is_told(
     ffmpeg(*picture(size="160x90", duration=6), *rendition(folder / "low", *options))
 
     assert rule in rules(check(folder))
+
+
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-g", 50, "-x265-params")
+
+
+@pytest.mark.parametrize(
+    "encoders",
+    [
+        (*HEVC, "log-level=none:open-gop=0", "-c:a", "ac3"),
+        ("-c:v", "libsvtav1", "-preset", 12, "-pix_fmt", "yuv420p10le", "-g", 50, "-c:a", "flac"),
+    ],
+    ids=["hevc", "av1"],
+)
+def test_names_of_codecs_are_those_that_ffmpeg_tells(encoders: tuple[object, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    master = ("-strict", -2, "-master_pl_name", "master.m3u8")
+    ffmpeg(*picture(duration=4), *tone(4), *rendition(folder, *encoders, *master, kind="fmp4"))
+
+    assert "CODECS=" in (folder / "master.m3u8").read_text()
+    assert not {"codecs-wrong", "codecs-inexact"} & rules(check(folder))
+    assert not check(folder).errors
+
+
+def test_a_keyframe_with_pictures_that_need_the_last_segment_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    ffmpeg(*picture(duration=4), *rendition(folder, *HEVC, "log-level=none:open-gop=1:bframes=3", kind="fmp4"))
+
+    assert "no IDR picture" in found(folder / "playlist.m3u8", "segment-without-keyframe").message

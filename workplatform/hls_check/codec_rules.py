@@ -7,7 +7,7 @@ from workplatform.hls_check.findings import Findings, Place
 from workplatform.hls_check.master import MasterPlaylist, Variant
 from workplatform.hls_check.streams import Stream
 
-_TWINS = {"avc3": "avc1", "hev1": "hvc1", "opus": "Opus"}
+_TWINS = {"avc3": "avc1", "hev1": "hvc1", "opus": "Opus", "flac": "fLaC"}
 _AAC = ("mp4a.40.2", "mp4a.40.5", "mp4a.40.29")
 _FRAME_RATE_SHARE = 0.02
 

@@ -8,7 +8,7 @@ from workplatform.hls_check.tags import TAGS
 from workplatform.hls_check.versions import judge_version
 
 _GROUPS = {"AUDIO": "AUDIO", "VIDEO": "VIDEO", "SUBTITLES": "SUBTITLES", "CLOSED-CAPTIONS": "CLOSED-CAPTIONS"}
-_AUDIO_CODECS = ("mp4a", "ac-3", "ec-3", "Opus", "opus", "fLaC", "alac", "ac-4", "dts", "mp3")
+_AUDIO_CODECS = ("mp4a", "ac-3", "ec-3", "Opus", "opus", "fLaC", "flac", "alac", "ac-4", "dts", "mp3")
 _TEXT_CODECS = ("wvtt", "stpp")
 
 
