@@ -111,11 +111,11 @@ def _colours(format_: ClipFormat) -> dict[str, Any]:
 
 
 def _palette_graph(size: tuple[int, int], rate: Fraction) -> Graph:
-    """Return filters that choose 256 colours of all pictures, those that move counting more, and dither with them."""
+    """Return filters that choose 256 colours of all pictures, and dither with them."""
     graph = Graph()
     source = graph.add_buffer(width=size[0], height=size[1], format=VideoFormat("rgb24"), time_base=1 / rate)
     split = graph.add("split")
-    palette = graph.add("palettegen", stats_mode="diff")
+    palette = graph.add("palettegen", stats_mode="full")
     use = graph.add("paletteuse", dither="bayer", bayer_scale="4", diff_mode="rectangle")
     sink = graph.add("buffersink")
     source.link_to(split)

@@ -70,7 +70,7 @@ def drawn(video: Path, **fields: Any) -> Board:
     assert result["size"] == sum(path.stat().st_size for path in folder.iterdir())
     cues = read_cues(folder)
     assert len(cues) == result["count"]
-    assert (cues[0].start, cues[-1].end) == (0, pytest.approx(result["duration"], abs=0.001))
+    assert cues[0].start == 0 and cues[-1].end == pytest.approx(result["duration"], abs=0.001)
     assert [cue.end for cue in cues[:-1]] == [cue.start for cue in cues[1:]]
     assert {cue.picture.size for cue in cues} == {(result["width"], result["height"])}
     return Board(result, log, cues)
@@ -179,7 +179,7 @@ def test_a_sheet_stays_within_what_phones_decode(width: int, height: int, column
 
 
 def test_running_again_removes_the_sheets_that_are_not_made_again_and_nothing_else(ticking: Path) -> None:
-    payload = {"videoPath": ticking.name, "outputDir": "kept", "columns": 1, "width": 16}
+    payload: dict[str, Any] = {"videoPath": ticking.name, "outputDir": "kept", "columns": 1, "width": 16}
     made(ticking.parent, **payload, count=15)
     (ticking.parent / "kept" / "mine.jpg").touch()
     made(ticking.parent, **payload, count=5, format="webp")
@@ -248,7 +248,7 @@ def test_of_a_film_elsewhere_little_more_than_its_keyframes_is_fetched(tmp_path:
     encoder = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-g", "50", "-pix_fmt", "yuv420p")
     film = tmp_path / "film.mp4"
     ffmpeg("-f", "lavfi", "-i", noise, *encoder, film)
-    payload = {"count": 3}
+    payload: dict[str, Any] = {"count": 3}
     local = made(tmp_path, **payload, videoPath="film.mp4", outputDir="here")
     with serving(film) as origin:
         result = made(tmp_path, **payload, videoPath=origin.url, outputDir="there")
@@ -278,7 +278,7 @@ def test_too_many_pictures_are_refused_with_the_interval_that_is_possible(tmp_pa
     long = tmp_path / "long.mkv"
     once = clock_video(tmp_path / "once.mkv", seconds=1, rate=1)
     ffmpeg("-stream_loop", 1999, "-i", once, "-c", "copy", long)
-    payload = {"videoPath": "long.mkv", "outputDir": "out", "interval": 0.1}
+    payload: dict[str, Any] = {"videoPath": "long.mkv", "outputDir": "out", "interval": 0.1}
     with pytest.raises(BadInputError, match=r"lasts 2000 s, .* at most 10000 .* at least 0\.2 s"):
         made(tmp_path, **payload)
     assert not (tmp_path / "out").exists()
