@@ -210,3 +210,25 @@ def test_the_check_of_hls_streams_finds_nothing_wrong(tmp_path: Path, wish: dict
     folder, _, _ = make(source, audioTracks="all", audioOnly=True, subtitles=True, segmentType=segment_type, **wish)
 
     assert [finding for finding in check(folder).findings if finding.severity is Severity.ERROR] == []
+
+
+def test_an_attempt_after_one_that_died_while_encrypting_encrypts_nothing_twice(film: Path) -> None:
+    payload = HlsPayload.model_validate(
+        {"inputPath": film.name, "outputDir": "out", "qualities": QUALITIES, "encryption": "aes-128", "subtitles": True}
+    )
+    with (
+        pytest.raises(ConnectionError),
+        inline_job(film.parent, preload=("workers.hls",), is_tried_again=True) as run,
+    ):
+        hls(payload, run.job)
+        raise ConnectionError
+
+    with inline_job(film.parent, preload=("workers.hls",), attempt=2) as run:
+        hls(payload, run.job)
+
+    folder = film.parent / "out"
+    for name in ("high", "low"):
+        for number, frames in enumerate((60, 60, 10)):
+            content = plain_of(folder / name, f"segment_{number:05}.ts", folder / "keys" / "000.key", number)
+            with av.open(BytesIO(content), "r") as container:
+                assert len(list(container.decode(video=0))) == frames
