@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from PIL import Image
 from pydantic import ValidationError
 
+from tests.storage.stores import running_store
 from tests.workers import _samples_tracks as tracks
 from tests.workers import _samples_video as samples
 from tests.workers._streams import read_attributes, read_stream
 from workers._hls_models import HlsPayload
 from workers.hls import hls
 from workplatform.hls_check import Severity, check
-from workplatform.testing import inline_job
+from workplatform.testing import inline_job, run_inline
 
 QUALITIES = ({"name": "high", "height": 90}, {"name": "low", "height": 46})
 
@@ -232,3 +233,27 @@ def test_an_attempt_after_one_that_died_while_encrypting_encrypts_nothing_twice(
             content = plain_of(folder / name, f"segment_{number:05}.ts", folder / "keys" / "000.key", number)
             with av.open(BytesIO(content), "r") as container:
                 assert len(list(container.decode(video=0))) == frames
+
+
+def test_what_a_store_gets_is_encrypted(film: Path, tmp_path: Path) -> None:
+    payload = {"inputPath": film.name, "outputDir": "s3://media/sealed", "qualities": QUALITIES}
+    more = {"encryption": "aes-128", "audioOnly": True, "subtitles": True, "poster": True}
+    (tmp_path / "s3").mkdir()
+    with running_store(tmp_path / "s3") as store:
+        result = run_inline(hls, {**payload, **more}, root=tmp_path, account=store.account())
+
+        assert result["keys"] == ["s3://media/sealed/keys/000.key"]
+        names = [name for name in store.names() if name.startswith("sealed/")]
+        (tmp_path / "fetched").mkdir()
+        for name in names:
+            place = tmp_path / "fetched" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(store.get(name))
+    folder = tmp_path / "fetched" / "sealed"
+    assert {"master.m3u8", "poster.jpg", "keys/000.key", "audio-1/playlist.m3u8"} <= {
+        name.removeprefix("sealed/") for name in names
+    }
+    for name, count in (("high", 3), ("low", 3), ("audio-1", 3)):
+        for number in range(count):
+            segment = f"segment_{number:05}.ts"
+            assert plain_of(folder / name, segment, folder / "keys" / "000.key", number)[::188].strip(b"G") == b""
