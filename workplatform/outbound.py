@@ -108,6 +108,7 @@ class _Session(requests.Session):
     def resolve_redirects(self, resp: requests.Response, *args: Any, **kwargs: Any) -> Any:
         """Follow redirects; each answer is closed unread, where requests would have all of it in memory."""
         if resp.is_redirect:
+            resp.close()
             resp._content = b""
         return super().resolve_redirects(resp, *args, **kwargs)
 

@@ -106,6 +106,16 @@ def test_a_redirect_to_what_is_no_url_is_an_error_of_the_job(location: str, way:
         getattr(run.job, way)(server.url)
 
 
+@pytest.mark.parametrize("body_bytes", [0, 1000])
+def test_a_redirect_on_a_connection_that_stays_open_is_followed(body_bytes: int, film: Path, tmp_path: Path) -> None:
+    def bend(number: int, answer: Answer) -> Answer:
+        return Answer(302, 0, body_bytes, {"Location": "/there.mp4"}) if number == 1 else answer
+
+    with serving(film, bend) as origin, inline_job(tmp_path / "job") as run:
+        assert run.job.input(origin.url).read_bytes() == BODY
+    assert len(origin.ranges) == 2
+
+
 def test_the_body_of_a_redirect_is_not_read_however_long_it_is(tmp_path: Path) -> None:
     sent = 0
 
