@@ -125,7 +125,7 @@ _SEGMENTS = {
     "segment-without-keyframe": _error("4.4.2.1", "cut at IDR pictures, or take #EXT-X-INDEPENDENT-SEGMENTS out"),
     "segment-start": _warning("3", "cut at IDR pictures, so that players can begin and change at each segment"),
     "tracks-change": _error("4.4.4.3", "put #EXT-X-DISCONTINUITY before the segment, or encode it like the others"),
-    "track-empty": _warning("3", "make sound and pictures equally long: players wait for what is missing"),
+    "track-empty": _error("3", "fill up with silence or a still picture: players wait for what is missing"),
     "timestamps-rise": _error("3", "make the segment again: its packets are out of order"),
     "timestamps-gap": _error("3", "put #EXT-X-DISCONTINUITY before the segment, or make what is lost"),
     "timestamps-overlap": _error("3", "put #EXT-X-DISCONTINUITY before the segment, or remove what is doubled"),

@@ -17,7 +17,8 @@ def judge_segments(stream: Stream, findings: Findings, *, is_independent: bool) 
         for rule, told in facts.problems:
             findings.add(rule, stream.place(piece), f"{piece.segment.uri}: {told}")
         _start(stream, piece, facts, findings, is_independent=is_independent)
-        if facts.tracks and len(facts.tracks) < len(facts.declared):
+        is_empty = facts.tracks and len(facts.tracks) < len(facts.declared)
+        if is_empty and piece.segment.duration_s > _WRONG_S:
             told = f"{piece.segment.uri} declares {_listed(facts.declared)}, and one of them has no samples"
             findings.add("track-empty", stream.place(piece), told)
     _lengths(stream, findings)
