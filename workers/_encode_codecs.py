@@ -20,6 +20,8 @@ PRESETS: tuple[Preset, ...] = (
 )
 # What the encoder of the first pass finds out, in the folder in which ffmpeg runs.
 _LOG_OF_PASSES = "passes"
+# libvpx has no passes in real time.
+_FASTEST_OF_TWO_PASSES: Preset = "faster"
 # A tile of VP9 is at least this wide; each is decoded, and partly encoded, by a thread of its own.
 _TILE_WIDTH = 256
 
@@ -28,7 +30,8 @@ _TILE_WIDTH = 256
 class Encoder:
     """One encoder: `crf` is the quality without a wish, `crf_range` what a search may use, in steps of `crf_step`.
 
-    `thrift` is the share of the bits that H.264 needs for the same picture.
+    `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
+    aimed at as the pictures come, and missed by more.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Encoder:
     crf_step: float
     thrift: float
     presets: Mapping[Preset, tuple[str, ...]]
+    has_passes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ def _vp9() -> dict[Preset, tuple[str, ...]]:
 ENCODERS: Mapping[Codec, Encoder] = {
     "h264": Encoder("libx264", 23, 51, (8, 45), 0.5, 1.0, _named()),
     "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named()),
-    # Preset 6 takes about as long as medium of x264.
-    "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3)),
+    # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
+    "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),
 }
 
@@ -87,7 +91,10 @@ ENCODERS: Mapping[Codec, Encoder] = {
 def encoder_words(codec: Codec, preset: Preset, rate: Rate, *, width: int) -> list[str]:
     """Return ffmpeg's options for a picture of this width; the log of passes is in the folder in which it runs."""
     encoder = ENCODERS[codec]
-    words = ["-c:v", encoder.name, *encoder.presets[preset]]
+    speed = encoder.presets[preset]
+    if codec == "vp9" and isinstance(rate, TwoPasses) and "realtime" in speed:
+        speed = encoder.presets[_FASTEST_OF_TWO_PASSES]
+    words = ["-c:v", encoder.name, *speed]
     parameters = []
     if isinstance(rate, ConstantQuality):
         words += ["-crf", f"{rate.crf:g}"]
@@ -97,7 +104,7 @@ def encoder_words(codec: Codec, preset: Preset, rate: Rate, *, width: int) -> li
         words += ["-b:v", str(rate.bitrate)]
         if codec == "hevc":
             parameters = [f"pass={rate.number}", f"stats={_LOG_OF_PASSES}"]
-        else:
+        elif encoder.has_passes:
             words += ["-pass", str(rate.number), "-passlogfile", _LOG_OF_PASSES]
     if codec == "hevc":
         words += ["-x265-params", ":".join(["log-level=error", *parameters])]

@@ -92,7 +92,7 @@ def _length(container: InputContainer) -> float:
 
 
 def _track(stream: Stream, *, channels: int = 0, is_best: bool = False) -> Track:
-    codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
     said = stream.metadata.get("language", "")
     code = said if _CODE.fullmatch(said) else None
     return Track(stream.index, codec, language_tag(said), code, channels, is_best)

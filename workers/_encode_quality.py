@@ -8,6 +8,7 @@ from pathlib import Path
 from workers._encode_codecs import ENCODERS, ConstantQuality
 from workers._encode_command import Plan, picture_words, source_words
 from workers._encode_run import ENDS, STARTS, Step, teller
+from workers._encode_search import search
 from workers._encode_span import Span
 from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
@@ -18,10 +19,6 @@ SEARCH_ENDS, ENCODING_ENDS = 20.0, 88.0
 _CUT_S = 2.0
 _SAMPLED_SHARE = 0.1
 _FEWEST_CUTS, _MOST_CUTS = 4, 10
-_MOST_TRIES = 7
-_CLOSE = 0.25
-# VMAF that is lost by one more of CRF, until it has been seen.
-_USUAL_SLOPE = 0.8
 # So many frames have nearly the mean of all.
 _SCORED_IN_CUTS, _SCORED = 150, 400
 _LOG = "vmaf.json"
@@ -45,46 +42,9 @@ def find_crf(job: JobContext, plan: Plan, target: float) -> float:
         return vmaf
 
     found, vmaf = search(score, target, low=low, high=high, start=encoder.crf, step=encoder.crf_step)
-    if vmaf < target - _CLOSE:
+    if vmaf < target:
         job.log(f"VMAF {target:g} is not reached: the best quality, crf {found:g}, has {vmaf:.2f}")
     return found
-
-
-def search(
-    score: Callable[[float], float], target: float, *, low: float, high: float, start: float, step: float
-) -> tuple[float, float]:
-    """Return the highest argument found whose score reaches the target, and the score; else the best one.
-
-    The score falls as its argument rises. Few of them are asked for: each costs seconds.
-    """
-    scores: dict[float, float] = {}
-    guess = start
-    for _ in range(_MOST_TRIES):
-        scores[guess] = score(guess)
-        good = max((crf for crf in scores if scores[crf] >= target), default=None)
-        bad = min((crf for crf in scores if scores[crf] < target and (good is None or crf > good)), default=None)
-        if good is not None and (scores[good] - target <= _CLOSE or good >= high):
-            break
-        if bad is not None and bad <= low:
-            break
-        if good is not None and bad is not None and bad - good <= step:
-            break
-        guess = _next(scores, target, good, bad, step)
-        guess = max(low, min(high, guess))
-    reaching = [crf for crf in scores if scores[crf] >= target]
-    found = max(reaching) if reaching else max(scores, key=lambda crf: scores[crf])
-    return found, scores[found]
-
-
-def _next(scores: dict[float, float], target: float, good: float | None, bad: float | None, step: float) -> float:
-    """Guess where the target is: between what is known, else on along the slope, a little further than it says."""
-    if good is not None and bad is not None:
-        share = (scores[good] - target) / max(1e-6, scores[good] - scores[bad])
-        guess = good + max(step, min(bad - good - step, share * (bad - good)))
-        return good + step * max(1, int((guess - good) / step))
-    nearest = min(scores, key=lambda crf: abs(scores[crf] - target))
-    steps = max(1, round(abs(scores[nearest] - target) / _USUAL_SLOPE / step))
-    return nearest + step * (steps if scores[nearest] >= target else -steps)
 
 
 def cuts_of(span: Span) -> list[Span]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers._encode_codecs import Rate
+from workers._encode_codecs import Rate, TwoPasses
 from workers._encode_command import Plan, encode_command
 from workers._ffmpeg import Progress
 from workers._ffmpeg_run import run_ffmpeg
@@ -36,7 +36,8 @@ def encode_once(job: JobContext, plan: Plan, rate: Rate, target: Path, step: Ste
         making="the video",
         tell=teller(job, step, plan.expected_s),
     )
-    if not made.frames:
+    is_first_pass = isinstance(rate, TwoPasses) and rate.number == 1
+    if not made.frames and not is_first_pass:
         raise BadInputError("damaged video: no picture of it could be decoded")
     return made
 

@@ -17,8 +17,10 @@ from workplatform.errors import BadInputError
 # What is aimed at, and what is taken for good: shares of the size asked for.
 _AIM, _GOOD = 0.985, 0.955
 _MOST_TRIES = 5
+# A picture that did not grow by more with more bits has nothing more to tell.
+_SATED = 1.02
 _STRONGEST_RAISE = 4.0
-_FIRST_PASS_ENDS = 30.0
+_FIRST_PASS_ENDS, _MIDDLE = 30.0, 50.0
 # Sounds without a bitrate asked for get no more than this share, as long as they stay understandable.
 _SOUNDS_SHARE = 0.15
 _LEAST_CHANNEL_BITRATE = 16_000
@@ -55,18 +57,20 @@ def encode_to_size(job: JobContext, plan: Plan, size: int, target: Path) -> Prog
 
     Raises BadInputError if it could not be watched, or cannot be made so small.
     """
-    bitrate = _GUESSED_BITRATE
+    guess = None
     if plan.expected_s:
         guess = Budget(size, plan.expected_s, _rate(plan) * plan.expected_s, _sum(plan.sounds))
         check_watchable(plan, guess)
-        bitrate = guess.bitrate
+        if not ENCODERS[plan.codec].has_passes:
+            return _hit(job, plan, guess, target, [Step("pass 1", STARTS, _MIDDLE), Step("pass 2", _MIDDLE, ENDS)])
     step = Step("pass 1 of 2", STARTS, _FIRST_PASS_ENDS)
-    seen = encode_once(job, plan, TwoPasses(bitrate, 1), target, step)
-    # The first pass has seen it all: how long it is whatever its header says.
+    seen = encode_once(job, plan, TwoPasses(guess.bitrate if guess else _GUESSED_BITRATE, 1), target, step)
+    # The first pass has seen it all: how long it is whatever its header says. That of libvpx does not tell.
     length_s = max(seen.written_s, plan.expected_s or 0.0) or 1.0
-    budget = Budget(size, length_s, seen.frames, _sum(plan.sounds))
+    frames = seen.frames or (guess.frames if guess else _WATCHABLE_RATE * length_s)
+    budget = Budget(size, length_s, frames, _sum(plan.sounds))
     check_watchable(plan, budget)
-    return _second_pass(job, plan, budget, target)
+    return _hit(job, plan, budget, target, [Step("pass 2 of 2", _FIRST_PASS_ENDS, ENDS)])
 
 
 def fit_sounds(sounds: Sequence[Sound], size: int, length_s: float | None) -> list[Sound]:
@@ -97,30 +101,50 @@ def check_watchable(plan: Plan, budget: Budget) -> None:
     )
 
 
-def _second_pass(job: JobContext, plan: Plan, budget: Budget, target: Path) -> Progress:
-    """Encode, and again with another bitrate if the encoder missed the size."""
-    bitrate, fitting, words = budget.bitrate, 0, "pass 2 of 2"
-    for number in range(_MOST_TRIES):
-        made = encode_once(job, plan, TwoPasses(bitrate, 2), target, Step(words, _FIRST_PASS_ENDS, ENDS))
+def _hit(job: JobContext, plan: Plan, budget: Budget, target: Path, steps: Sequence[Step]) -> Progress:
+    """Encode, and again with another bitrate as long as the encoder misses the size; the last step is repeated."""
+    sizes: dict[int, int] = {}
+    bitrate = budget.bitrate
+    while True:
+        step = steps[len(sizes)] if len(sizes) < len(steps) else replace(steps[-1], words="once more")
+        made = encode_once(job, plan, TwoPasses(bitrate, 2), target, step)
         got = target.stat().st_size
-        is_small = got < _GOOD * budget.size
-        # One that stays small does so because it has nothing more to tell, or because more was too much.
-        if got <= budget.size and (not is_small or fitting):
+        if got <= budget.size and (
+            got >= _GOOD * budget.size or len(sizes) >= _MOST_TRIES or _is_sated(sizes, bitrate, got)
+        ):
             return made
-        if is_small:
-            fitting = bitrate
+        sizes[bitrate] = got
         job.log(f"{got:,} of {budget.size:,} bytes with {bitrate:,} bit/s")
-        is_last_but_one = number == _MOST_TRIES - 2
-        bitrate = fitting if is_last_but_one and fitting else _corrected(bitrate, got, budget, number)
-        words = "pass 2 once more"
-    raise BadInputError(f"targetSize: the picture cannot be made small enough, {in_words(got)} is the least possible")
+        if len(sizes) > _MOST_TRIES:
+            least = in_words(min(sizes.values()))
+            raise BadInputError(f"targetSize: the picture cannot be made small enough, {least} is the least possible")
+        bitrate = _next_bitrate(sizes, budget)
 
 
-def _corrected(bitrate: int, got: int, budget: Budget, number: int) -> int:
-    """Return the bitrate that would have hit the size, aiming a little lower each time."""
-    wanted = (_AIM - 0.005 * number) * budget.size - budget.other_bytes
-    scale = wanted / max(1.0, got - budget.other_bytes)
-    return max(1000, min(_HIGHEST_BITRATE, round(bitrate * min(_STRONGEST_RAISE, scale))))
+def _is_sated(sizes: dict[int, int], bitrate: int, got: int) -> bool:
+    """Whether a picture has nothing more to tell: more bits were offered, and not taken."""
+    return any(less < bitrate and got <= _SATED * sizes[less] for less in sizes)
+
+
+def _next_bitrate(sizes: dict[int, int], budget: Budget) -> int:
+    """Return the bitrate that would have hit the size, by what others came to; the last try is near one below it.
+
+    The more often it was missed, the lower the aim.
+    """
+    small = {bitrate: got for bitrate, got in sizes.items() if got <= budget.size}
+    large = {bitrate: got for bitrate, got in sizes.items() if got > budget.size}
+    if small and len(sizes) == _MOST_TRIES:
+        # SVT-AV1 does not come to the same again.
+        return round(0.98 * max(small, key=lambda bitrate: small[bitrate]))
+    wanted = (_AIM - 0.003 * len(large)) * budget.size - budget.other_bytes
+    if small and large:
+        low, high = max(small), min(large)
+        below, above = (max(1.0, sizes[bitrate] - budget.other_bytes) for bitrate in (low, high))
+        share = math.log(max(wanted, 1.0) / below) / math.log(above / below) if above > below else 0.5
+        return round(low * math.pow(high / low, min(0.95, max(0.05, share))))
+    nearest = max(small) if small else min(large)
+    scale = wanted / max(1.0, sizes[nearest] - budget.other_bytes)
+    return max(1000, min(_HIGHEST_BITRATE, round(nearest * min(_STRONGEST_RAISE, scale))))
 
 
 def _rate(plan: Plan) -> float:

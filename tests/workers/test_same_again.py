@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.workers._samples_video import plain
+from workers.encode import encode
 from workers.hls import hls
 from workers.preview import preview
 from workers.storyboard import storyboard
@@ -77,6 +78,14 @@ def test_a_webp_is_the_same_again(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     Image.effect_mandelbrot((320, 180), (-2, -1.5, 1, 1.5), 30).save(picture)
     assert_same_again(tmp_path, webp, {"inputPath": "source", "outputPath": "out/picture.webp"}, picture)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "asked"), [("mp4", {}), ("mkv", {"codec": "av1"}), ("webm", {}), ("mp4", {"targetSize": "60k"})]
+)
+def test_an_encoded_video_is_the_same_again(tmp_path: Path, video: Path, suffix: str, asked: dict[str, Any]) -> None:
+    payload = {"inputPath": "source", "outputPath": f"out/film.{suffix}", "preset": "ultrafast", "width": 160, **asked}
+    assert_same_again(tmp_path, encode, payload, video)
 
 
 def test_a_ladder_is_the_same_again(tmp_path: Path, video: Path) -> None:

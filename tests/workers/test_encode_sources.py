@@ -1,0 +1,150 @@
+"""The encode job on awkward videos."""
+
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.workers import _samples_video as samples
+from tests.workers._encode_runs import make
+
+SMALL = "160x90"
+
+
+def times_of(path: Path) -> list[float]:
+    with av.open(f"file:{path}") as container:
+        return [frame.time for frame in container.decode(video=0) if frame.time is not None]
+
+
+def brightness(path: Path) -> list[list[int]]:
+    """Return the first picture as 8 by 8 levels of grey."""
+    with av.open(f"file:{path}") as container:
+        plane = next(container.decode(video=0)).reformat(width=8, height=8, format="gray").planes[0]
+    content = bytes(plane)
+    return [list(content[row * plane.line_size :][:8]) for row in range(8)]
+
+
+@pytest.mark.parametrize(("degrees", "bright"), [(90, "bottom"), (180, "right"), (-90, "top")])
+def test_a_rotated_phone_video_comes_out_upright(tmp_path: Path, degrees: int, bright: str) -> None:
+    made = make(samples.turned(tmp_path / "phone.mp4", degrees))
+
+    assert made.size == ((320, 180) if degrees == 180 else (180, 320))
+    rows = brightness(made.path)
+    halves = {"right": [row[5:] for row in rows], "top": rows[:3], "bottom": rows[5:]}
+    assert sum(map(sum, halves[bright])) > 0.9 * sum(map(sum, rows)) * len(halves[bright]) * len(halves[bright][0]) / 32
+
+
+@pytest.mark.parametrize("pixels", ["yuv422p10le", "yuv444p", "gray", "rgb24"])
+def test_every_pixel_format_becomes_the_one_that_players_take(tmp_path: Path, pixels: str) -> None:
+    path = tmp_path / "film.mkv"
+    encoder = "libx264rgb" if pixels == "rgb24" else "libx264"
+    samples.ffmpeg(*samples.picture(SMALL, duration=1), "-c:v", encoder, "-pix_fmt", pixels, path)
+
+    made = make(path)
+
+    assert (made.pixels, len(made.times)) == ("yuv420p", 25)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("h264", "out.mp4"), ("hevc", "out.mov"), ("av1", "out.mkv")])
+def test_ten_bits_are_made_where_they_are_asked_for(tmp_path: Path, codec: str, name: str) -> None:
+    source = samples.silent(tmp_path / "film.mp4", "format=yuv422p10le", size=SMALL, duration=0.4)
+
+    made = make(source, name, codec=codec, bitDepth=10)
+
+    assert (made.pixels, made.result["bitDepth"], made.result["hdr"]) == ("yuv420p10le", 10, False)
+
+
+def test_odd_sizes_become_even_and_pixels_square(tmp_path: Path) -> None:
+    odd = samples.silent(tmp_path / "odd.mp4", "format=yuv444p", size="161x91", duration=0.4)
+    wide = samples.silent(tmp_path / "wide.mp4", "setsar=4/3", size=SMALL, duration=0.4)
+
+    assert make(odd).size == (160, 90)
+    assert make(wide).size == (212, 90)
+
+
+@pytest.mark.parametrize(("rate", "frames"), [("1", 3), ("120", 120), ("24000/1001", 24)])
+def test_every_frame_rate_is_kept(tmp_path: Path, rate: str, frames: int) -> None:
+    duration = 3 if rate == "1" else 1
+    source = samples.plain(tmp_path / "film.mp4", size=SMALL, rate=rate, duration=duration)
+
+    made = make(source)
+
+    assert len(made.times) == frames
+    assert [float(time) for time in made.times] == pytest.approx(times_of(source), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.webm"])
+def test_variable_frame_rate_keeps_each_frame_at_its_time(tmp_path: Path, name: str) -> None:
+    source = samples.silent(
+        tmp_path / "screen.mp4", "select='lt(t,1)*not(mod(n,5))+gte(t,1)*not(mod(n,3))'", size=SMALL, duration=2
+    )
+
+    made = make(source, name)
+
+    assert [float(time) for time in made.times] == pytest.approx(times_of(source), abs=0.001)
+
+
+def test_half_pictures_are_woven_into_whole_ones(tmp_path: Path) -> None:
+    made = make(samples.interlaced(tmp_path / "tape.mp4"))
+
+    assert "bwdif" in made.command
+    assert len(made.times) == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("film.avi", ("-c:v", "mpeg4", "-bf", "2", "-c:a", "mp3")),
+        ("film.mpg", ("-c:v", "mpeg2video", "-c:a", "mp2")),
+        ("film.h264", ("-c:v", "libx264", "-an", "-f", "h264")),
+        ("film.gif", ("-r", "10")),
+        ("film.mov", ("-c:v", "prores", "-c:a", "pcm_s24le")),
+    ],
+)
+def test_usual_containers_and_missing_timestamps_are_read(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    source = samples.in_format(tmp_path / name, *options, size=SMALL)
+    with av.open(f"file:{source}") as container:
+        frames = sum(1 for _ in container.decode(video=0))
+
+    made = make(source)
+
+    assert abs(len(made.times) - frames) <= 1
+    assert made.result["duration"] == pytest.approx(2, abs=0.25)
+
+
+def test_a_clock_that_does_not_start_at_zero_changes_nothing(tmp_path: Path) -> None:
+    source = samples.shifted(tmp_path / "broadcast.ts", start_s=10_000)
+
+    whole, part = make(source), make(source, "part.mp4", trim={"start": 5, "end": 6})
+
+    assert (len(whole.times), len(part.times)) == (175, 25)
+    assert 0 <= part.times[0] < 0.04
+
+
+def test_a_truncated_video_is_encoded_as_far_as_it_goes(tmp_path: Path) -> None:
+    source = samples.plain(tmp_path / "film.mp4", size=SMALL, duration=10)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+
+    made = make(source)
+
+    assert 3 < made.result["duration"] < 7
+    assert any(line.startswith("the video ends early: ") for line in made.log)
+
+
+def test_a_single_picture_is_a_video_too(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "still.mp4", size=SMALL, duration="0.04")
+
+    assert len(make(source).times) == 1
+
+
+def test_a_picture_that_changes_size_keeps_the_first_one(tmp_path: Path) -> None:
+    first = samples.plain(tmp_path / "a.ts", size=SMALL)
+    second, moved = samples.plain(tmp_path / "b.ts", size="80x60"), tmp_path / "c.ts"
+    samples.ffmpeg("-i", second, "-c", "copy", "-output_ts_offset", 2, moved)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + moved.read_bytes())
+
+    made = make(joined)
+
+    assert made.size == (160, 90)
+    assert made.result["duration"] == pytest.approx(4, abs=0.2)
