@@ -17,6 +17,8 @@ from workers._hls_tracks import SoundTrack, characteristics, chosen_by_players, 
 from workplatform.context import JobContext
 
 _CHANNELS = 2
+# A picture that begins so little after the sound begins with it.
+_TOLERANCE_S = 0.1
 _SUFFIXES = {"ts": "ts", "fmp4": "m4s"}
 
 
@@ -67,10 +69,13 @@ def sounds_of(tracks: Sequence[SoundTrack], bitrates: Sequence[int]) -> list[Sou
     ]
 
 
-def make_sounds(job: JobContext, source: Path, plan: SoundPlan, folder: Path, *, duration_s: float) -> None:
-    """Encode the sounds into their folders below `folder`, each at least as long as the picture's `duration_s`.
+def make_sounds(
+    job: JobContext, source: Path, plan: SoundPlan, folder: Path, *, start_s: float, duration_s: float
+) -> None:
+    """Encode the sounds into their folders below `folder`, from the first picture on and at least as long as they last.
 
-    They follow the same clock as the picture and are cut at the same distances. Raises EncoderError, NoSpaceError.
+    They follow the same clock as the picture and are cut at the same distances. What comes before the first picture,
+    at `start_s`, would be dropped by players, which take that for the beginning. Raises EncoderError, NoSpaceError.
     """
     for sound in plan.sounds:
         (folder / sound.track.folder).mkdir()
@@ -78,16 +83,17 @@ def make_sounds(job: JobContext, source: Path, plan: SoundPlan, folder: Path, *,
     def tell(progress: Progress) -> None:
         job.progress(0, f"transcoding {len(plan.sounds)} audio tracks, {progress.written_s:.0f} s done")
 
-    run_ffmpeg(job, _command(source, plan, duration_s), folder=folder, making="the audio", tell=tell)
+    run_ffmpeg(job, _command(source, plan, start_s, duration_s), folder=folder, making="the audio", tell=tell)
 
 
-def _command(source: Path, plan: SoundPlan, duration_s: float) -> list[str]:
+def _command(source: Path, plan: SoundPlan, start_s: float, duration_s: float) -> list[str]:
     stream = ffmpeg.input(f"file:{source}", **only_this_file(plan.container))
     outputs = []
     for index in sorted({sound.source.audio.index for sound in plan.sounds}):
         copies = [sound for sound in plan.sounds if sound.source.audio.index == index]
         for sound, heard in zip(copies, stereo(stream, copies[0].source.audio, len(copies)), strict=True):
-            lasting = heard.filter("apad", whole_dur=f"{duration_s:.6f}")
+            begun = heard.filter("atrim", start=f"{start_s:.6f}") if start_s > _TOLERANCE_S else heard
+            lasting = begun.filter("apad", whole_dur=f"{duration_s:.6f}")
             options = _options(sound, plan.segment_type)
             outputs.append(ffmpeg.output(lasting, f"{sound.track.folder}/{MEDIA_PLAYLIST}", **options))
     return [str(word) for word in ffmpeg.compile(ffmpeg.merge_outputs(*outputs), quiet_start())]

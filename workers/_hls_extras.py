@@ -116,7 +116,8 @@ def _with_sounds(
     planned = [sound.track for sound in extras.sounds.sounds]
     _clear(folder, planned)
     duration_s = max(playlist.duration_s for playlist in made.playlists)
-    make_sounds(job, source, extras.sounds, folder, duration_s=duration_s)
+    start_s = _start_s(job, made, folder)
+    make_sounds(job, source, extras.sounds, folder, start_s=start_s, duration_s=duration_s)
     playlists = _read(folder, planned)
     pairs = list(zip((folder / track.folder for track in planned), playlists, strict=True))
     codecs = job.isolated(sound_codecs, pairs)
@@ -138,7 +139,7 @@ def _with_subtitles(job: JobContext, extras: Extras, made: Package, folder: Path
     tracks = [one.track for one in extras.subtitles]
     _clear(folder, tracks)
     playlist = made.playlists[0]
-    start_s = job.isolated(first_picture_s, folder / made.variants[0].name, playlist)
+    start_s = _start_s(job, made, folder)
     durations_s = [segment.duration_s for segment in playlist.segments]
     job.isolated(
         make_subtitles, source, extras.name, extras.subtitles, folder, durations_s=durations_s, start_s=start_s
@@ -146,6 +147,10 @@ def _with_subtitles(job: JobContext, extras: Extras, made: Package, folder: Path
     return replace(
         made, tracks=(*made.tracks, *tracks), track_playlists=(*made.track_playlists, *_read(folder, tracks))
     )
+
+
+def _start_s(job: JobContext, made: Package, folder: Path) -> float:
+    return job.isolated(first_picture_s, folder / made.variants[0].name, made.playlists[0])
 
 
 def _clear(folder: Path, tracks: Sequence[Track]) -> None:

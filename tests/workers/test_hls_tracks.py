@@ -2,8 +2,6 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +10,14 @@ import pytest
 
 from tests.workers import _samples_tracks as tracks
 from tests.workers import _samples_video as samples
+from tests.workers._hls_tracks import LOW, Made, cues_of, durations, first_pts_s, heard, make
 from tests.workers._samples_tracks import TONES
 from tests.workers._streams import read_master, read_media
-from tests.workers._webvtt import Shown, read_webvtt
 from workers._hls_models import HlsPayload
-from workers.hls import hls
 from workplatform.errors import BadInputError
-from workplatform.testing import inline_job
 
 ALL: dict[str, Any] = {"audioTracks": "all", "audioOnly": True, "subtitles": True}
-LOW = {"name": "low", "height": 46, "audioBitrate": "48k"}
 QUALITIES = ({"name": "high", "height": 90, "audioBitrate": "96k"}, LOW)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a job made and said."""
-
-    folder: Path
-    result: dict[str, Any]
-    log: list[str]
-
-
-def make(source: Path, *, folder: str = "out", qualities: Any = (LOW,), **more: Any) -> Made:
-    payload = {"inputPath": source.name, "outputDir": folder, "qualities": qualities, **more}
-    with inline_job(source.parent, preload=("workers.hls",)) as run:
-        result = hls(HlsPayload.model_validate(payload), run.job)
-    return Made(source.parent / folder, result.model_dump(mode="json", by_alias=True), run.lines)
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +28,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(film: Path) -> Made:
     return make(film, qualities=QUALITIES, **ALL)
-
-
-def first_pts_s(folder: Path) -> float:
-    """Return the first moment of a rendition's clock."""
-    with av.open(str(folder / "segment_00000.ts")) as container:
-        return float(min(packet.pts * packet.time_base for packet in container.demux() if packet.pts is not None))
-
-
-def durations(playlist: Path) -> list[float]:
-    """Return what a playlist says about each segment."""
-    return list(map(float, re.findall(r"#EXTINF:([\d.]+)", playlist.read_text())))
-
-
-def heard(playlist: Path) -> tuple[float, float]:
-    """Return the pitch (hertz) of a rendition's sound in its first seconds, and how long all of it is (seconds)."""
-    crossings, counted, samples_in_all, rate = 0, 0, 0, 1
-    with av.open(str(playlist)) as container:
-        for frame in container.decode(audio=0):
-            samples_in_all, rate = samples_in_all + frame.samples, frame.sample_rate
-            if samples_in_all < 5 * rate:
-                wave = memoryview(frame.planes[0]).cast("f")[: frame.samples]
-                crossings += sum(1 for a, b in pairwise(wave) if a < 0 <= b)
-                counted += frame.samples
-    return crossings * rate / counted, samples_in_all / rate
 
 
 def test_each_language_is_a_rendition_for_every_bitrate_and_has_its_own_sound(made: Made) -> None:
@@ -105,6 +60,22 @@ def test_the_picture_lasts_as_long_as_the_longest_sound(tmp_path: Path) -> None:
 
     assert long.result["duration"] == pytest.approx(8, abs=0.1)
     assert heard(long.folder / "audio-1" / "playlist.m3u8")[1] == pytest.approx(8, abs=0.1)
+
+
+def test_sounds_begin_with_a_picture_that_comes_late(film: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.mkv"
+    picture, sound = ("-itsoffset", 3, "-i", film), ("-i", film)
+    samples.ffmpeg(*picture, *sound, "-map", "0:v", "-map", "1:a", "-map", "1:s:0", "-c", "copy", "-t", 12, late)
+
+    both = make(late, audioTracks=["en", "de"], subtitles=True)
+
+    assert first_pts_s(both.folder / "low") == pytest.approx(13, abs=0.01)
+    assert first_pts_s(both.folder / "audio-2-de") == pytest.approx(13, abs=0.03)
+    assert durations(both.folder / "audio-1-en" / "playlist.m3u8") == pytest.approx([6, 3], abs=0.05)
+    assert [[cue.text[:5] for cue in cues] for cues in cues_of(both.folder / "subtitles-1-en")] == [
+        ["Hello", "over "],
+        [],
+    ]
 
 
 def test_all_playlists_have_one_target_duration(made: Made) -> None:
@@ -214,75 +185,6 @@ def test_a_silent_video_has_neither_sounds_nor_texts(tmp_path: Path) -> None:
     assert silent.result["audioTracks"] == silent.result["subtitles"] == []
     assert silent.result["audioOnly"] is False
     assert any("no sound" in line for line in silent.log)
-
-
-def cues_of(folder: Path) -> list[list[Shown]]:
-    """Return the cues of each segment of a subtitle rendition."""
-    names = [line for line in (folder / "playlist.m3u8").read_text().splitlines() if not line.startswith("#")]
-    found = [read_webvtt(folder / name) for name in names]
-    assert {clock for clock, _ in found} == {900_000}, "zero is where the picture's clock says 10 s"
-    return [cues for _, cues in found]
-
-
-def test_subtitles_are_cut_as_the_picture_is_and_what_spans_a_cut_is_on_both_sides(made: Made) -> None:
-    over_the_cut = Shown(5.0, 7.25, "over the cut\nin two lines")
-
-    assert cues_of(made.folder / "subtitles-1-en") == [
-        [Shown(1.0, 3.5, "Hello you & me a --> b", ("i:you", "b:me"), "line:0"), over_the_cut],
-        [over_the_cut],
-        [Shown(12.0, 12.9, "1 < 2 {no tag}")],
-    ]
-    assert re.findall(
-        r"#EXTINF:([\d.]+)", (made.folder / "subtitles-1-en" / "playlist.m3u8").read_text()
-    ) == re.findall(r"#EXTINF:([\d.]+)", (made.folder / "high" / "playlist.m3u8").read_text())
-
-
-def test_styled_texts_keep_their_styles_and_lose_drawings_and_comments(made: Made) -> None:
-    assert cues_of(made.folder / "subtitles-2-de") == [
-        [Shown(2.0, 4.0, "schräg, fett\nneu", ("i:schr", "i:äg", "b:äg", "b:, fett"))],
-        [Shown(6.5, 8.0, "Text")],
-        [],
-    ]
-
-
-def test_webvtt_stays_what_it_says(made: Made) -> None:
-    assert cues_of(made.folder / "subtitles-3-fr") == [
-        [Shown(3.0, 4.0, "Voici le <texte> & rouge", ("i:le",)), Shown(5.5, 6.5, "Deux")],
-        [Shown(5.5, 6.5, "Deux")],
-        [],
-    ]
-
-
-def test_the_master_offers_subtitles_with_every_variant(made: Made) -> None:
-    offered = read_media(made.folder / "master.m3u8", "SUBTITLES")
-
-    assert [one.get("FORCED") for one in offered] == [None, "YES", None]
-    assert {one["GROUP-ID"] for one in offered} == {"subtitles"}
-    assert {one["SUBTITLES"] for one in read_master(made.folder / "master.m3u8").values()} == {"subtitles"}
-
-
-def test_the_texts_of_an_mp4_are_the_same(film: Path, made: Made, tmp_path: Path) -> None:
-    other = make(tracks.as_mp4(film, tmp_path / "film.mp4"), subtitles=True)
-
-    assert cues_of(other.folder / "subtitles-1-en")[1:] == cues_of(made.folder / "subtitles-1-en")[1:]
-    assert other.result["subtitles"][0]["isDefault"] is True, "MP4 files switch on the first of a kind"
-
-
-def test_subtitles_of_a_clock_that_does_not_start_at_zero_are_on_time(film: Path, tmp_path: Path) -> None:
-    late = tmp_path / "late.mkv"
-    samples.ffmpeg("-i", film, "-map", "0:v", "-map", "0:s:0", "-c", "copy", "-output_ts_offset", 100, late)
-
-    shown = cues_of(make(late, subtitles=True).folder / "subtitles-1-en")
-
-    assert [(cue.start_s, cue.text[:5]) for cue in shown[0]] == [(1.0, "Hello"), (5.0, "over ")]
-
-
-def test_drawn_subtitles_are_left_out_and_said_so(tmp_path: Path) -> None:
-    drawn = make(tracks.with_drawn_subtitles(tmp_path / "film.mkv"), subtitles=True)
-
-    assert drawn.result["subtitles"] == []
-    assert "SUBTITLES" not in (drawn.folder / "master.m3u8").read_text()
-    assert any("subtitles in ja left out" in line for line in drawn.log)
 
 
 @pytest.mark.parametrize("name", ["audio-1", "Audio-2-en", "subtitles-1-de", "keys"])
