@@ -55,17 +55,27 @@ class Picture:
     blurhash: str
 
 
-def draw(grab: Grab, width: int | None, height: int | None, *, format_: Format, quality: int) -> Picture:
+def draw(
+    grab: Grab,
+    width: int | None,
+    height: int | None,
+    *,
+    format_: Format,
+    quality: int,
+    scaler: VideoReformatter | None = None,
+) -> Picture:
     """Encode a frame upright and with square pixels, as large as asked; 320 wide at most if nothing is asked.
 
-    Raises EncoderError.
+    Frames of one video should share a scaler, as for `upright`. Raises EncoderError.
     """
     try:
         if format_ == "webp" and _turn(grab.frame) is None:
             size = _fit(_shown_size(grab, None), width, height)
-            data, small = _webp_of_planes(grab.frame, size, quality)
+            data, small = _webp_of_planes(grab.frame, size, quality, scaler)
         else:
-            data, small, size = _picture_of_pixels(upright(grab, width, height), Encoding(format_, quality))
+            data, small, size = _picture_of_pixels(
+                upright(grab, width, height, scaler=scaler), Encoding(format_, quality)
+            )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise EncoderError(f"the frame could not be encoded as {format_}: {error}") from error
     return Picture(data, *size, blurhash=blurhash(on_background(small, BLACK).tobytes(), *small.size))
@@ -113,13 +123,15 @@ def _fit(shown: tuple[Fraction, Fraction], width: int | None, height: int | None
     return max(1, round(shown[0] * scale)), max(1, round(shown[1] * scale))
 
 
-def _webp_of_planes(frame: VideoFrame, size: tuple[int, int], quality: int) -> tuple[bytes, Image.Image]:
+def _webp_of_planes(
+    frame: VideoFrame, size: tuple[int, int], quality: int, scaler: VideoReformatter | None
+) -> tuple[bytes, Image.Image]:
     """Give the frame to libwebp without a detour over RGB, in the colour matrix and range that WebP prescribes.
 
     Return the file, and the picture again for its BlurHash.
     """
     pixels = "yuva420p" if _has_alpha(frame) else "yuv420p"
-    scaled = _scaled(frame, size, pixels, None, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
+    scaled = _scaled(frame, size, pixels, scaler, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
     encoder = CodecContext.create("libwebp", "w")
     encoder.width, encoder.height, encoder.pix_fmt = scaled.width, scaled.height, pixels
     encoder.time_base = Fraction(1, 25)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageFilter, ImageStat
 
 from workers._decoding import decode_places, timed_frames
@@ -35,13 +36,14 @@ def most_telling(medium: Medium, name: str) -> Grab:
     """Return the frame that tells most of the video. Raises BadInputError if it is no video or nothing is decodable."""
     best: tuple[float, Grab] | None = None
     seen: set[Fraction] = set()
+    scaler = VideoReformatter()
     for probe, way, enough in _WAYS:
         if len(seen) >= enough:
             continue
         with open_video(medium, name, probe=probe) as video:
             for found in way(video):
                 seen.add(found.time)
-                score = telling(upright(found, _LOOK_WIDTH, None))
+                score = telling(upright(found, _LOOK_WIDTH, None, scaler=scaler))
                 if best is None or score > best[0]:
                     best = score, found
     if best is None:

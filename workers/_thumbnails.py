@@ -4,6 +4,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from av.video.reformatter import VideoReformatter
+
 from workers._frames import Grab, grab_each
 from workers._moments import parse_moment
 from workers._pictures import draw
@@ -36,9 +38,10 @@ def make_thumbnails(
     Raises BadInputError, EncoderError, NoSpaceError, and what reading a remote video runs into.
     """
     made: dict[int, Thumbnail] = {}
+    scaler = VideoReformatter()
     with opened(source) as video:
         for number, grabbed in _grabbed(video, file_name(payload.video_path), payload):
-            made[number] = _written(grabbed, targets[number], payload)
+            made[number] = _written(grabbed, targets[number], payload, scaler)
             if len(made) < len(targets):
                 yield len(made)
     return [made[number] for number in range(len(targets))]
@@ -55,8 +58,10 @@ def _grabbed(video: Medium, name: str, payload: ThumbnailPayload) -> Iterator[tu
         yield payload.moments.index(AUTO), most_telling(video, name)
 
 
-def _written(grabbed: Grab, target: Path, payload: ThumbnailPayload) -> Thumbnail:
-    picture = draw(grabbed, payload.width, payload.height, format_=payload.format, quality=payload.quality)
+def _written(grabbed: Grab, target: Path, payload: ThumbnailPayload, scaler: VideoReformatter) -> Thumbnail:
+    picture = draw(
+        grabbed, payload.width, payload.height, format_=payload.format, quality=payload.quality, scaler=scaler
+    )
     write_file(target, picture.data)
     time_s = round(float(grabbed.time), 6)
     return Thumbnail(len(picture.data), picture.width, picture.height, time_s, grabbed.is_past_end, picture.blurhash)
