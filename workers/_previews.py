@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,8 @@ from workplatform.storage.source import opened
 from workplatform.storage.uris import file_name
 
 _LOOK_SIDE = 320
-_MOTION_S, _MOTION_RATE = Fraction(3, 2), Fraction(2)
+_MOTION_LOOKS, _MOTION_RATE = 3, Fraction(2)
+_FEWEST_FRAMES = 8
 _LEAST_RATE = Fraction(1)
 _STEPS_BACK_S = (0, 1, 4, 16)
 
@@ -102,17 +103,16 @@ class _Cutter:
         cuts: list[tuple[float, float]] = []
         with ExitStack() as stack:
             for number, start in enumerate(starts):
-                frames = 0
-                for frame in self._frames(start, start + each, self._rate):
-                    picture = self._drawn(frame)
+                count = round((number + 1) * each * self._rate) - round(number * each * self._rate)
+                done = 0
+                for done, picture in enumerate(self._worthwhile(start, max(1, count), is_only=not cuts), 1):
                     if writer is None:
-                        writer = stack.enter_context(ClipWriter(target, self._payload.format, self._rate, picture.size))
                         size = picture.size
+                        writer = stack.enter_context(ClipWriter(target, self._payload.format, self._rate, size))
                     writer.add(picture if picture.size == size else picture.resize(size))
-                    frames += 1
-                    yield Step("encoding", (number + min(1.0, float(frames / self._rate / each))) / len(starts))
-                if frames:
-                    cuts.append((_s(start), _s(start + frames / self._rate)))
+                    yield Step("encoding", (number + done / max(1, count)) / len(starts))
+                if done:
+                    cuts.append((_s(start), _s(start + done / self._rate)))
         if writer is None:
             return None
         return Preview(target.stat().st_size, *size, _s(writer.frames / self._rate), tuple(cuts))
@@ -121,38 +121,46 @@ class _Cutter:
         """Look at the video, and choose where the cuts start."""
         parts = sections(self._length, self._duration, self._payload.cuts)
         places = [(part, moment) for part in parts for moment in moments(part, len(parts))]
-        found: dict[Fraction, Candidate] = {}
-        at_keyframes: set[Fraction] = set()
+        at_keyframes: dict[Fraction, Candidate] = {}
+        elsewhere: list[Candidate] = []
         done = 0
         for shot in nearest_keyframes(self._video, [moment for _, moment in places]):
             worth = telling(self._small(shot.grab.frame))
             for part, moment in places[done : done + shot.moments - shot.missing]:
-                is_inside = part.first <= shot.grab.time <= part.last
-                start = shot.grab.time if is_inside else moment
-                if is_inside:
-                    at_keyframes.add(start)
-                found[start] = Candidate(start, worth)
+                if part.first <= shot.grab.time <= part.last:
+                    at_keyframes[shot.grab.time] = Candidate(shot.grab.time, worth)
+                else:
+                    elsewhere.append(Candidate(moment, worth))
             done += shot.moments
             yield Step("looking", 0.7 * done / len(places))
-        starts = []
 
         def motion(start: Fraction) -> float:
-            return self._motion(start) if start in at_keyframes else LIVELY / 2
+            return self._motion(start) if at_keyframes else LIVELY  # without, getting there would take long
 
-        for start in best_starts(parts, list(found.values()), motion):
+        starts: list[Fraction] = []
+        apart = self._duration / len(parts)
+        for start in best_starts(parts, list(at_keyframes.values()) or elsewhere, motion, apart=apart):
             starts.append(start)
             yield Step("looking", 0.7 + 0.3 * len(starts) / len(parts))
-        return starts
+        return sorted(starts)
+
+    def _worthwhile(self, start: Fraction, count: int, *, is_only: bool) -> Iterator[Image.Image]:
+        """Yield the pictures of a cut; none if the video breaks off after a few of them, unless there are no others."""
+        pictures = (self._drawn(frame) for frame in self._frames(start, count, self._rate))
+        first = list(islice(pictures, min(count, _FEWEST_FRAMES)))
+        if is_only or len(first) == min(count, _FEWEST_FRAMES):
+            yield from first
+            yield from pictures
 
     def _motion(self, start: Fraction) -> float:
         """Return how much the picture changes in the moments after `start`, in grey levels."""
-        seen = [self._small(frame) for frame in self._frames(start, start + _MOTION_S, _MOTION_RATE)]
+        seen = [self._small(frame) for frame in self._frames(start, _MOTION_LOOKS, _MOTION_RATE)]
         pairs = [difference(one, other) for one, other in pairwise(seen)]
         return sum(pairs) / len(pairs) if pairs else 0.0
 
-    def _frames(self, start: Fraction, end: Fraction, rate: Fraction) -> Iterator[VideoFrame]:
+    def _frames(self, start: Fraction, count: int, rate: Fraction) -> Iterator[VideoFrame]:
         """Yield the frames shown at regular moments; fewer if the video breaks off."""
-        number, count = 0, max(1, round((end - start) * rate))
+        number = 0
         shown: VideoFrame | None = None
         latest = start
         for time, frame in _frames_from(self._video, start):
@@ -190,7 +198,10 @@ def _frames_from(video: Video, start: Fraction) -> Iterator[tuple[Fraction, Vide
             yield first
             yield from frames
             return
-    rewind(video)
+    try:
+        rewind(video)
+    except av.FFmpegError:
+        video.container.seek(0, unsupported_byte_offset=True)
     yield from _decodable(video, from_start=True)
 
 

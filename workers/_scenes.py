@@ -55,14 +55,27 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def best_starts(
-    parts: Sequence[Section], candidates: Sequence[Candidate], motion: Callable[[Fraction], float]
+    parts: Sequence[Section], candidates: Sequence[Candidate], motion: Callable[[Fraction], float], *, apart: Fraction
 ) -> Iterator[Fraction]:
-    """Yield the best start in each section; `motion` tells what moves there, and is asked for the few best."""
+    """Yield a start for each section, the best one; `motion` tells what moves there, and is asked for the few best.
+
+    A section without candidates, as behind a broken tail, gets one of another that is `apart` from all those taken.
+    """
+    taken: list[Fraction] = []
+    lacking: list[Section] = []
     for part in parts:
         found = [one for one in candidates if part.first <= one.start <= part.last]
         best = sorted(found, key=lambda one: (-_worth(one, part), one.start))[:_CANDIDATES]
         lively = {one: _worth(one, part) * _liveliness(motion(one.start)) for one in best}
-        yield max(lively, key=lambda one: lively[one]).start if lively else (part.first + part.last) / 2
+        if lively:
+            taken.append(max(lively, key=lambda one: lively[one]).start)
+            yield taken[-1]
+        else:
+            lacking.append(part)
+    for part in lacking:
+        free = [one for one in candidates if all(abs(one.start - start) >= apart for start in taken)]
+        taken.append(max(free, key=lambda one: one.telling).start if free else (part.first + part.last) / 2)
+        yield taken[-1]
 
 
 def _worth(one: Candidate, part: Section) -> float:
