@@ -5,17 +5,21 @@ them. The socket is read here through the buffered stream below urllib3, so the 
 this module's to check: a body that ends early is an error, never an end.
 """
 
+import sys
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from http.client import HTTPException, IncompleteRead
 from typing import Any, Final
 
 import requests
 
 from workplatform.errors import UnexpectedContentError
+from workplatform.sockets import PatientSocket
 
 _CODED_BYTES: Final = 64 * 1024
 _LINGER_S: Final = 0.2
+_WORTH_SPLICING_BYTES: Final = 1 << 20
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 
 
@@ -59,10 +63,13 @@ class Framed(ABC):
 
     def readinto(self, view: memoryview) -> int:
         """Read what is there; 0 at the end. Raises BrokenOffError, and again whenever it is asked once more."""
+        return self._guarded(lambda: self._read(view))
+
+    def _guarded(self, read: Callable[[], int]) -> int:
         if self._failure is not None:
             raise self._failure
         try:
-            return self._read(view)
+            return read()
         except BrokenOffError as error:
             self._failure = error
             raise
@@ -73,6 +80,18 @@ class Framed(ABC):
     def has_more(self) -> bool:
         """Whether the server sends more than it announced."""
         return False
+
+    @property
+    def can_splice(self) -> bool:
+        """Whether the kernel can move the rest, once a read has filled less than a large view."""
+        return False
+
+    def splice(self, pipe: int, most: int) -> int:
+        """Move what is there into an empty pipe; 0 at the end. Raises what `readinto` does."""
+        return self._guarded(lambda: self._splice(pipe, most))
+
+    def _splice(self, pipe: int, most: int) -> int:
+        raise NotImplementedError
 
     @abstractmethod
     def _read(self, view: memoryview) -> int:
@@ -96,14 +115,24 @@ class Sized(Framed):
         except OSError:
             return False
 
+    @property
+    def can_splice(self) -> bool:
+        """Whether this is a plain connection on Linux with much to come."""
+        is_plain = isinstance(self._stream.raw._sock, PatientSocket)
+        return sys.platform == "linux" and is_plain and self._left is not None and self._left > _WORTH_SPLICING_BYTES
+
     def _read(self, view: memoryview) -> int:
         if self._left is None:
             count: int = self._stream.readinto1(view)
             return count
-        if self._left == 0:
-            return 0
-        count = self._stream.readinto1(view[: self._left])
-        self._left -= count
+        return self._counted(self._stream.readinto1(view[: self._left])) if self._left else 0
+
+    def _splice(self, pipe: int, most: int) -> int:
+        left = self._left or 0
+        return self._counted(self._stream.raw._sock.splice(pipe, min(most, left))) if left else 0
+
+    def _counted(self, count: int) -> int:
+        self._left = (self._left or 0) - count
         if count == 0:
             raise BrokenOffError(f"the connection ended with {self._left} bytes to come")
         return count

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from errno import EINVAL
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -105,15 +106,35 @@ class Partial:
         """Write at the end. Raises NoSpaceError."""
         if self._with_digest:
             self._hash.update(data)
-        while data:
-            try:
+        with _lack_of_space_told(self):
+            while data:
                 written = os.write(self._file, data)
-            except OSError as error:
-                if is_out_of_space(error):
-                    raise NoSpaceError(f"no space left after {self.have} bytes") from error
-                raise
-            self.have += written
-            data = data[written:]
+                self.have += written
+                data = data[written:]
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether every byte has to pass through this process."""
+        return self._with_digest
+
+    def take(self, pipe: int, count: int) -> None:
+        """Have the kernel move bytes from a pipe to the end. Raises NoSpaceError."""
+        with _lack_of_space_told(self):
+            while count:
+                try:
+                    moved = os.splice(pipe, self._file, count)
+                except OSError as error:
+                    if error.errno != EINVAL:  # a file system that cannot
+                        raise
+                    moved = self._copied(os.read(pipe, count))
+                self.have += moved
+                count -= moved
+
+    def _copied(self, data: bytes) -> int:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        return len(data)
 
     def require_space(self, total: int) -> None:
         """Raise NoSpaceError if the rest of a file of that size does not fit on the disk."""
@@ -153,3 +174,13 @@ class Partial:
         if self._with_digest:
             for start in range(0, self.have, _REREAD_BYTES):
                 self._hash.update(os.pread(self._file, _REREAD_BYTES, start))
+
+
+@contextmanager
+def _lack_of_space_told(partial: Partial) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if is_out_of_space(error):
+            raise NoSpaceError(f"no space left after {partial.have} bytes") from error
+        raise

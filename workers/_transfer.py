@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import Final, Protocol
+from typing import Final, ParamSpec, Protocol
 
 import requests
 
@@ -18,12 +18,15 @@ from workers._pace import Pace, amount
 from workers._pages import HEAD_BYTES, needs_more, require_kind
 from workers._partial import Partial, version_of
 from workers._patience import Patience
+from workers._pipes import pipe_of
 from workplatform.context import JobContext, Output
 from workplatform.errors import ChecksumError, SourceUnreachableError, TooLargeError, UnexpectedContentError
 
+P = ParamSpec("P")
 _BUFFER_BYTES: Final = 256 * 1024
 # Written when the buffer has less room than this left: a short read costs as much as a long one.
 _ROOM_BYTES: Final = 128 * 1024
+_PIPE_BYTES: Final = 1 << 20
 # For redirects, headers and the first bytes together, and for each further piece of the file: a server may drip any of
 # them for ever, or send what adds nothing to the file, such as trailers and empty blocks of gzip.
 _ANSWER_S: Final = 45.0
@@ -162,11 +165,9 @@ class Transfer:
         if callable(self._place) and partial is None:
             partial = self._open(self._place(offered_name(answer)))
             return None if partial.have else self._begin(answer, partial)
-        if partial is None:
-            return None
-        if partial.have:
+        if partial is not None and partial.have:
             self._patience.restart()
-        return self._begin(answer, partial)
+        return None if partial is None else self._begin(answer, partial)
 
     def _begin(self, answer: requests.Response, partial: Partial) -> Partial:
         """Take a whole file from its first byte on; what is there goes only when the new one is known to be right."""
@@ -245,22 +246,34 @@ class Transfer:
         self._observer.stage("downloading")
         buffer, pace = self._buffer, self._pace
         try:
-            while count := self._read(body, buffer[filled:]):
+            while count := self._due(body.readinto, buffer[filled:]):
                 filled += count
-                is_time = pace.count(count)
-                if is_time or filled > _BUFFER_BYTES - _ROOM_BYTES:
+                is_time, may_splice = pace.count(count), body.can_splice and not partial.is_hashed
+                if is_time or may_splice or filled > _BUFFER_BYTES - _ROOM_BYTES:
                     size, filled = filled, 0
                     self._write(partial, size)
                 if is_time:
                     self._observer.moved()
+                if may_splice:
+                    self._splice(body, partial)
         finally:
             if filled:
                 self._write(partial, filled)
         self._observer.moved()
 
-    def _read(self, body: Framed, view: memoryview) -> int:
+    def _splice(self, body: Framed, partial: Partial) -> None:
+        """Have the kernel move the body's rest to the file, half the work of copying it through this process."""
+        with pipe_of(_PIPE_BYTES) as (out, into):
+            while count := self._due(body.splice, into, _PIPE_BYTES):
+                self._require_size(partial.have + count)
+                partial.take(out, count)
+                self._pace.have += count
+                if self._pace.count(count):
+                    self._observer.moved()
+
+    def _due(self, read: Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> int:
         self._answer_due = time.monotonic() + _ANSWER_S
-        return body.readinto(view)
+        return read(*args, **kwargs)
 
     def _write(self, partial: Partial, size: int) -> None:
         self._require_size(partial.have + size)

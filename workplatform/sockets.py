@@ -14,7 +14,7 @@ from errno import EINPROGRESS
 from threading import Thread
 from typing import Any, Final, TypeVar
 
-from urllib3.util.wait import wait_for_write
+from urllib3.util.wait import wait_for_read, wait_for_write
 
 T = TypeVar("T")
 Watch = Callable[[], None]
@@ -82,6 +82,19 @@ class PatientSocket(_Patient):
     """A plain socket with sliced waits; `host` is what it was connected to, by name if there was one."""
 
     host: str | None = None
+
+    def splice(self, pipe: int, most: int) -> int:
+        """Have the kernel move what is there into an empty pipe; returns the bytes, 0 at the end. Linux only."""
+
+        def move() -> int:
+            while True:
+                try:
+                    return os.splice(self.fileno(), pipe, most, flags=os.SPLICE_F_NONBLOCK)
+                except BlockingIOError:
+                    if not wait_for_read(self, SLICE_S):
+                        raise TimeoutError("no data came") from None
+
+        return self._patiently(move)
 
     def connect(self, address: Any, /) -> None:
         """Connect; raises OSError, TimeoutError if it takes longer than the timeout."""
