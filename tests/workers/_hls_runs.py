@@ -29,7 +29,7 @@ class Ladder:
         return [stream.size for stream in self.streams]
 
 
-def make_ladder(source: Path, *, qualities: Any = TWO, **more: Any) -> Ladder:
+def make_ladder(source: Path, *, qualities: Any = TWO, pixels: str = "yuv420p", **more: Any) -> Ladder:
     """Run the job on a file and read back all that it made, with the checks that hold for every video."""
     root = source.parent
     payload = {"inputPath": source.name, "outputDir": "out", "qualities": qualities, **more}
@@ -37,7 +37,7 @@ def make_ladder(source: Path, *, qualities: Any = TWO, **more: Any) -> Ladder:
         result = hls(HlsPayload.model_validate(payload), run.job)
     document = result.model_dump(mode="json", by_alias=True)
     streams = [read_stream(root / rendition["playlist"]) for rendition in document["renditions"]]
-    assert_playable(streams)
+    assert_playable(streams, pixels=pixels)
     return Ladder(document, run.lines, run.told, streams)
 
 

@@ -90,3 +90,29 @@ def song_with_cover(path: Path) -> Path:
     ffmpeg(*picture(), "-frames:v", 1, cover)
     ffmpeg(*tone(), "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", "-disposition:v", "attached_pic", path)
     return path
+
+
+def grouped(path: Path, *options: object, rate: object = 25, duration: object = 13) -> Path:
+    """Make a small video with reordered pictures and sound, keyframes two seconds apart unless `options` differ."""
+    encoder = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", 50)
+    ffmpeg(*picture("160x90", rate, duration), *tone(duration), *encoder, *options, path)
+    return path
+
+
+def rewrapped(source: Path, path: Path, *options: object) -> Path:
+    """Put the packets of a video into another file."""
+    ffmpeg("-i", source, "-c", "copy", *options, path)
+    return path
+
+
+def wide(path: Path, transfer: str) -> Path:
+    """Make a 10-bit HEVC video in the colours of BT.2020; its white is diffuse white in HDR."""
+    to = f"zscale=tin=709:min=709:pin=709:rin=limited:p=2020:t={transfer}:m=2020_ncl:r=limited:npl=203"
+    light = (
+        "hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400:"
+    )
+    params = f"log-level=error:{light if transfer == 'smpte2084' else ''}keyint=50"
+    encoder = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", params, "-tag:v", "hvc1")
+    bars = ("-f", "lavfi", "-i", "smptehdbars=size=160x90:rate=25:duration=1")
+    ffmpeg(*bars, "-vf", f"format=yuv420p,{to},format=yuv420p10le", *encoder, path)
+    return path

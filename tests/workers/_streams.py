@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def _sound(playlist: Path) -> tuple[tuple[str, int, int] | None, float]:
 
 def _start(segment: Path) -> tuple[bool, Fraction]:
     """Return whether a segment begins with a keyframe that decodes by itself, and when."""
-    with av.open(str(segment)) as container:
+    before = segment.with_name("init.mp4").read_bytes() if segment.suffix == ".m4s" else b""
+    with av.open(BytesIO(before + segment.read_bytes()), "r") as container:
         packet = next(container.demux(video=0))
         assert packet.pts is not None and packet.time_base is not None
         return packet.is_keyframe, packet.pts * packet.time_base
@@ -110,11 +112,11 @@ def read_attributes(path: Path, tag: str) -> list[dict[str, str]]:
     return [{key: quoted or bare for key, quoted, bare in pairs} for pairs in found]
 
 
-def assert_playable(streams: Iterable[Stream]) -> None:
+def assert_playable(streams: Iterable[Stream], *, pixels: str = "yuv420p") -> None:
     """Check what every rendition must be, and that players can change between them at each segment."""
     streams = list(streams)
     for stream in streams:
-        assert stream.pixels == {"yuv420p"}
+        assert stream.pixels == {pixels}
         assert stream.times == sorted(set(stream.times)), "presentation times rise"
         assert all(is_keyframe for is_keyframe, _ in stream.segment_starts)
         assert stream.sound is None or (stream.sound[:2] == ("aac", 2) and stream.sound[2] in (44_100, 48_000))
