@@ -85,12 +85,14 @@ def _write(folder: Path, cues: Sequence[Cue], durations_s: Sequence[float], star
 def _dealt(cues: Sequence[Cue], durations_s: Sequence[float], start_s: float) -> list[list[Cue]]:
     """Deal the cues to the segments; one that is shown in two segments is in both, at the same times.
 
-    What is shown before the first picture or after the last one belongs to the segment next to it.
+    What would be shown only before the first picture, or after the last one, is left out.
     """
-    cuts = list(accumulate(durations_s[:-1], initial=start_s))
+    *cuts, end_s = accumulate(durations_s, initial=start_s)
     dealt: list[list[Cue]] = [[] for _ in durations_s]
     room = _MOST_LETTERS
     for cue in cues:
+        if cue.end_s <= start_s or cue.start_s >= end_s:
+            continue
         first, last = max(0, bisect_right(cuts, cue.start_s) - 1), max(0, bisect_left(cuts, cue.end_s) - 1)
         room -= (last - first + 1) * (len(cue.text) + _LETTERS_BESIDES)
         if room < 0:

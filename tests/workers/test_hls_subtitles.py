@@ -79,3 +79,13 @@ def test_drawn_subtitles_are_left_out_and_said_so(tmp_path: Path) -> None:
     assert drawn.result["subtitles"] == []
     assert "SUBTITLES" not in (drawn.folder / "master.m3u8").read_text()
     assert any("subtitles in ja left out" in line for line in drawn.log)
+
+
+def test_texts_that_no_picture_goes_with_are_left_out(film: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.mkv"
+    picture = ("-itsoffset", 4, "-t", 9, "-i", film)
+    samples.ffmpeg(*picture, "-i", film, "-map", "0:v", "-map", "1:s:0", "-c", "copy", short)
+
+    shown = cues_of(make(short, subtitles=True).folder / "subtitles-1-en")
+
+    assert [[cue.text[:5] for cue in cues] for cues in shown] == [["over "]]
