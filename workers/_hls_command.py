@@ -1,6 +1,5 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,11 @@ _NEARLY_THEN_S = 0.0005
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
 
 
-def ladder_command(source: Path, video: SourceVideo, ladder: Ladder | Sequence[Rung], span: Span = WHOLE) -> list[str]:
+def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span = WHOLE) -> list[str]:
     """Return the command; it writes `NAME/playlist.m3u8` and segments below its working directory.
 
     The folders have to exist. Progress comes on standard output.
     """
-    ladder = ladder if isinstance(ladder, Ladder) else Ladder(tuple(ladder))
     stream = ffmpeg.input(f"file:{source}", **only_this_file(video.container), **span.input_options)
     rungs = ladder.rungs
     pictures = _pictures(stream[str(video.index)], video, ladder, span)
