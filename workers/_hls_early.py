@@ -5,7 +5,7 @@ job fails; where an older stream is, it stays, and nothing is shown.
 """
 
 from workers._hls_master import MASTER, Package, Variant, master_playlist
-from workers._hls_measure import lone_rate, measure
+from workers._hls_measure import Measured, lone_rate, measure
 from workers._hls_playlist import INIT, MEDIA_PLAYLIST, SEGMENT_S, MediaPlaylist, media_playlist
 from workers._hls_resume import Groups
 from workers._hls_span import Span
@@ -55,11 +55,13 @@ class EarlyPlay:
         self._video = video
         self._beginning = groups.beginning
         self._shown = 0
+        self._told_bandwidth = 0
+        self._measured: Measured | None = None
 
     def look(self) -> None:
         """Show what is complete and not shown yet, if this attempt still owns the job."""
         if self._beginning != self._groups.beginning:
-            self._beginning, self._shown = self._groups.beginning, 0
+            self._beginning, self._shown, self._told_bandwidth = self._groups.beginning, 0, 0
         playlist = self._groups.playlist(self._name)
         if len(playlist.segments) <= self._shown:
             return
@@ -70,8 +72,7 @@ class EarlyPlay:
         self._show(playlist)
 
     def _show(self, playlist: MediaPlaylist) -> None:
-        is_first = not self._shown
-        if is_first and playlist.head:
+        if not self._shown and playlist.head:
             self._output.show(f"{self._name}/{INIT}")
         for segment in playlist.segments[self._shown :]:
             self._output.show(f"{self._name}/{segment.name}")
@@ -79,11 +80,14 @@ class EarlyPlay:
         self._show_text(
             f"{self._name}/{MEDIA_PLAYLIST}", media_playlist(playlist, kind="EVENT", tags=_TAGS, is_complete=False)
         )
-        if is_first:
+        if playlist.peak_bandwidth > self._told_bandwidth:
             self._show_text(MASTER, self._master(playlist))
+            self._told_bandwidth = playlist.peak_bandwidth
 
     def _master(self, playlist: MediaPlaylist) -> str:
-        [measured] = self._job.isolated(measure, self._groups.folder, {self._name: playlist}, 0)
+        if self._measured is None:
+            [self._measured] = self._job.isolated(measure, self._groups.folder, {self._name: playlist}, 0)
+        measured = self._measured
         variant = Variant(
             name=self._name,
             width=measured.width,

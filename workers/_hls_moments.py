@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 
@@ -12,22 +13,16 @@ from av.container import InputContainer
 from workers._hls_playlist import INIT
 from workplatform.errors import EncoderError
 
-# A sound that begins in the middle lacks the packets with which its encoder begins.
-_MISSING_SOUNDS = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When the packets of a segment are shown, and heard, in ticks of their streams."""
+    """When the pictures of a segment are shown, and its sounds from the first of them on, in ticks of their streams.
+
+    Sounds before the first picture came with it because of the order of decoding; who begins there has not all of them.
+    """
 
     pictures: tuple[int, ...]
     sounds: tuple[int, ...]
-
-    def goes_on_like(self, other: "Moments") -> bool:
-        """Whether what follows the other can follow this too: all pictures are the same, and the last sounds."""
-        heard = min(len(self.sounds), len(other.sounds))
-        is_heard = self.sounds[len(self.sounds) - heard :] == other.sounds[len(other.sounds) - heard :]
-        return self.pictures == other.pictures and is_heard and heard >= len(other.sounds) - _MISSING_SOUNDS
 
 
 def first_moment(segment: Path) -> float:
@@ -53,23 +48,28 @@ def compare(pairs: Sequence[tuple[Path, Path]]) -> int | None:
     """
     counts = set()
     for kept, again in pairs:
-        before, after = _moments(kept, kept.parent), _moments(again, kept.parent)
-        if not after.goes_on_like(before):
+        moments = _moments(again, kept.parent)
+        if moments != _moments(kept, kept.parent):
             return None
-        counts.add(len(after.pictures))
+        counts.add(len(moments.pictures))
     return counts.pop() if len(counts) == 1 else None
 
 
 def _moments(segment: Path, folder: Path) -> Moments:
-    times: dict[str, list[int]] = {"video": [], "audio": []}
+    times: dict[str, list[tuple[int, Fraction]]] = {"video": [], "audio": []}
     try:
         with _open(segment, folder) as container:
             for packet in container.demux():
                 if packet.pts is not None:
-                    times.setdefault(packet.stream.type, []).append(packet.pts)
+                    moment = packet.pts * (packet.time_base or Fraction(1))
+                    times.setdefault(packet.stream.type, []).append((packet.pts, moment))
     except av.FFmpegError as error:
         raise EncoderError(f"{segment.name} cannot be read") from error
-    return Moments(tuple(times["video"]), tuple(times["audio"]))
+    first = min((moment for _, moment in times["video"]), default=Fraction(0))
+    return Moments(
+        pictures=tuple(tick for tick, _ in times["video"]),
+        sounds=tuple(tick for tick, moment in times["audio"] if moment >= first),
+    )
 
 
 def _open(segment: Path, folder: Path) -> InputContainer:

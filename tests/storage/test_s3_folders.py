@@ -7,6 +7,7 @@ import pytest
 
 from tests.storage.stores import BUCKET, Fate, Store, proxied
 from tests.waiting import eventually
+from tests.workers import _samples_video as samples
 from tests.workers._samples_video import ffmpeg
 from workers.hls import hls
 from workplatform.context import Output
@@ -129,3 +130,11 @@ def test_a_folder_in_a_store_goes_on_with_what_an_earlier_attempt_finished(s3: S
         (output.path / "master").write_text("all")
     assert sorted(s3.names()) == ["show/master", "show/seg_0"]
     assert not list((tmp_path / ".workplatform" / "work").glob(".job_*"))
+
+
+def test_an_hls_job_shows_nothing_early_in_a_store(s3: Store, tmp_path: Path) -> None:
+    samples.plain(tmp_path / "film.mp4", size="160x90", rate=10, duration=1)
+    payload = {"inputPath": "film.mp4", "outputDir": f"s3://{BUCKET}/out", "earlyMaster": True}
+    with pytest.raises(BadInputError, match=r"earlyMaster: .* give a path, or leave out earlyMaster"):
+        run_inline(hls, payload, root=tmp_path, account=s3.account())
+    assert s3.names() == []
