@@ -23,7 +23,7 @@ ROUNDS = 7
 SECONDS = 20
 SIZES = {"1080p": "1920x1080", "720p": "1280x720"}
 TARGETS = {"exact": 1.8, "keyframe": 5.0}
-AT_ONCE, AT_ONCE_ROUNDS, AT_ONCE_TARGET = 10, 3, 1.8
+AT_ONCE, AT_ONCE_ROUNDS, AT_ONCE_TARGET = 10, 3, 3.0
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-pix_fmt", "yuv420p")
 
 

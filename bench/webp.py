@@ -24,7 +24,7 @@ SIZE = (4000, 3000)
 WIDTH = 1600
 ROUNDS = 5
 WIDTHS = (400, 800, 1200, 1600)
-VARIANTS_TARGET = 1.2
+VARIANTS_TARGET = 1.5
 TARGETS = {"full": 1.0, "full, fast": 1.9, "1600 px": 1.2, "1600 px, fast": 1.9}
 
 
