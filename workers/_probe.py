@@ -121,11 +121,13 @@ def source_audio(container: InputContainer, stream: AudioStream) -> SourceAudio 
 def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
     """Decode until a frame comes out; damage before it is passed over, as players do.
 
-    A keyframe is not left to wait in the decoder for the frames that might be shown before it.
+    A keyframe is not left to wait in the decoder for the frames that might be shown before it; one that an edit list
+    hides is, as the shown ones need it.
     """
     try:
         for count, packet in enumerate(container.demux(stream)):
-            frame = _decoded(stream, packet) or (_decoded(stream, None) if packet.is_keyframe else None)
+            is_shown_key = packet.is_keyframe and not packet.is_discard
+            frame = _decoded(stream, packet) or (_decoded(stream, None) if is_shown_key else None)
             if frame is not None:
                 return frame
             if count > _MAX_PACKETS_UNTIL_A_FRAME:

@@ -131,6 +131,22 @@ def test_a_truncated_video_is_encoded_as_far_as_it_goes(tmp_path: Path) -> None:
     assert any(line.startswith("the video ends early: ") for line in made.log)
 
 
+def test_frames_that_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
+    whole = samples.plain(tmp_path / "whole.mp4", size=SMALL)
+    source = tmp_path / "edited.mp4"
+    samples.ffmpeg("-ss", "1.2", "-i", whole, "-c", "copy", source)
+
+    made = make(source)
+
+    assert len(made.times) == 20
+    assert made.result["duration"] == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+def test_a_tiny_picture_is_enough(tmp_path: Path, codec: str) -> None:
+    assert make(samples.silent(tmp_path / "tiny.mp4", size="16x16", duration=0.2), codec=codec).size == (16, 16)
+
+
 def test_a_single_picture_is_a_video_too(tmp_path: Path) -> None:
     source = samples.silent(tmp_path / "still.mp4", size=SMALL, duration="0.04")
 
