@@ -17,6 +17,7 @@ from api.hub import Hub
 from api.jobs import JobRoutes
 from api.problems import answer_error
 from api.queues import QueueRoutes
+from api.schedules import ScheduleRoutes
 from api.stats import StatsRoutes
 from api.submissions import Submissions
 from api.workers import WorkerRoutes
@@ -46,6 +47,8 @@ class Api(Flask):
         self.register_blueprint(EventRoutes(service, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
         self.register_blueprint(QueueRoutes(service).blueprint())
+        schedules = ScheduleRoutes(platform.schedules, max_body_bytes=settings.max_body_bytes)
+        self.register_blueprint(schedules.blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())

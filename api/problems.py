@@ -16,6 +16,7 @@ from workplatform.errors import (
     JobNotFoundError,
     PlatformError,
     QueueNotFoundError,
+    ScheduleNotFoundError,
     StoreUnavailableError,
 )
 
@@ -27,6 +28,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     InvalidSubmissionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     JobNotFoundError: HTTPStatus.NOT_FOUND,
     QueueNotFoundError: HTTPStatus.NOT_FOUND,
+    ScheduleNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -121,6 +121,11 @@ def idempotency_key(environ: "WSGIEnvironment") -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def read_document(environ: "WSGIEnvironment", *, max_body_bytes: int) -> object:
+    """Read the document that a request bears; raises RequestError if it is too large or not JSON."""
+    return _parsed(_read(environ, max_body_bytes))
+
+
 def _read(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES:

@@ -117,7 +117,14 @@ def test_the_job_types_are_those_of_the_code(registry: Registry) -> None:
 def test_the_routes_are_those_of_the_code(here: Path) -> None:
     app = create_app(build(load({}, env_file=here / "none").settings))
     real = {
-        (method, str(rule.rule).replace("<job_id>", "ID").replace("<name:name>", "NAME").replace("<queue>", "QUEUE"))
+        (
+            method,
+            str(rule.rule)
+            .replace("<job_id>", "ID")
+            .replace("<name:name>", "NAME")
+            .replace("<queue>", "QUEUE")
+            .replace("<schedule>", "NAME"),
+        )
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

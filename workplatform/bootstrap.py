@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
 from workplatform.embedded import address
+from workplatform.firing import Firing
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
+from workplatform.scheduling import ScheduleService
 from workplatform.service import JobService
 from workplatform.settings import Settings
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
 from workplatform.submission import Submitter
+from workplatform.superseding import Superseding
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Platform:
     callbacks: Callbacks
     service: JobService
     outbound: Outbound
+    schedules: ScheduleService
+    firing: Firing
 
     def close(self) -> None:
         """Close every connection."""
@@ -52,4 +57,7 @@ def build(settings: Settings) -> Platform:
         submitter=submitter,
         callbacks=callbacks,
     )
-    return Platform(settings, registry, connector, store, submitter, callbacks, service, outbound)
+    superseding = Superseding(registry, store, callbacks)
+    firing = Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)
+    schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
+    return Platform(settings, registry, connector, store, submitter, callbacks, service, outbound, schedules, firing)

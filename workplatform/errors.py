@@ -73,6 +73,12 @@ class QueueNotFoundError(PlatformError):
     code = "queue_not_found"
 
 
+class ScheduleNotFoundError(PlatformError):
+    """There is no schedule of this name."""
+
+    code = "schedule_not_found"
+
+
 class IllegalTransitionError(PlatformError):
     """The job's status does not allow this."""
 

@@ -1,7 +1,7 @@
 """The scheduler: one loop that moves what time moves. Any number may run; every step is an atomic script.
 
-It promotes due jobs, takes jobs from workers whose lease ran out, finds queued jobs that lost their message, and
-removes what retention has outlived.
+It fires schedules, promotes due jobs, takes jobs from workers whose lease ran out, finds queued jobs that lost their
+message, and removes what retention has outlived.
 """
 
 import signal
@@ -41,6 +41,7 @@ class Scheduler:
         self._store = platform.store
         self._submitter = platform.submitter
         self._callbacks = platform.callbacks
+        self._firing = platform.firing
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._retention = platform.settings.retention
@@ -57,6 +58,7 @@ class Scheduler:
         if time.monotonic() >= self._no_reaping_before:
             for job_id in due.lapsed:
                 self._reap(job_id)
+        self._firing.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweep)
 

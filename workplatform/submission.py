@@ -46,13 +46,13 @@ class Submitter:
     def prepare(self, document: object) -> NewJob:
         """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field."""
         if not isinstance(document, dict):
-            raise InvalidSubmissionError("a job is an object with type and payload", [_problem("", "not an object")])
+            raise InvalidSubmissionError("a job is an object with type and payload", [problem_at("", "not an object")])
         try:
-            submission = _checked(Submission, document, "")
+            submission = checked(Submission, document, "")
         except InvalidSubmissionError as error:
-            raise _invalid([*error.problems, *self._payload_problems(document)]) from error
+            raise invalid([*error.problems, *self._payload_problems(document)]) from error
         job_type = self._type(submission.type)
-        payload = _checked(job_type.payload_model, submission.payload, "/payload")
+        payload = checked(job_type.payload_model, submission.payload, "/payload")
         return self._make(job_type, submission, payload)
 
     def _make(self, job_type: JobType, submission: Submission, payload: WireModel) -> NewJob:
@@ -88,7 +88,7 @@ class Submitter:
         if job_type is None or not isinstance(payload, dict):
             return []
         try:
-            _checked(job_type.payload_model, payload, "/payload")
+            checked(job_type.payload_model, payload, "/payload")
         except InvalidSubmissionError as error:
             return error.problems
         return []
@@ -98,7 +98,7 @@ class Submitter:
         if job_type is None:
             known = ", ".join(sorted(self._registry))
             raise InvalidSubmissionError(
-                f"there is no job type {name!r}; there are {known}", [_problem("/type", f"must be one of {known}")]
+                f"there is no job type {name!r}; there are {known}", [problem_at("/type", f"must be one of {known}")]
             )
         return job_type
 
@@ -126,15 +126,17 @@ def _hook(hook: Hook) -> str | dict[str, Any]:
     return hook.url if said.keys() == {"url"} else said
 
 
-def _checked(model: type[M], value: object, base: str) -> M:
+def checked(model: type[M], value: object, base: str) -> M:
+    """Validate what stands at `base`, a JSON pointer; raises InvalidSubmissionError naming every wrong field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise _invalid([_from_pydantic(item, base) for item in found]) from error
+        raise invalid([_from_pydantic(item, base) for item in found]) from error
 
 
-def _invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
+def invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
+    """Make the error of a document of its problems; the first one is told in its sentence."""
     first = problems[0]
     where = first["pointer"].lstrip("/").replace("/", ".") or "the document"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -148,8 +150,9 @@ def _from_pydantic(item: ErrorDetails, base: str) -> dict[str, str]:
         "extra_forbidden": "unknown field; check its spelling",
         "missing": "is required",
     }.get(item["type"], item["msg"].removeprefix("Value error, "))
-    return _problem("".join([base, *(f"/{word}" for word in words)]), detail)
+    return problem_at("".join([base, *(f"/{word}" for word in words)]), detail)
 
 
-def _problem(pointer: str, detail: str) -> dict[str, str]:
+def problem_at(pointer: str, detail: str) -> dict[str, str]:
+    """Make one problem of a document."""
     return {"pointer": pointer, "detail": detail}

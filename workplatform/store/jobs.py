@@ -31,6 +31,7 @@ from workplatform.store.records import (
     moment,
     parse_record,
 )
+from workplatform.store.schedules import ScheduleBook
 from workplatform.store.workers import WorkerRegister
 
 JOBS_PER_CALL: Final = 500
@@ -47,6 +48,7 @@ class JobStore:
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
+        self.schedules = ScheduleBook(connector, self._scripts, self.keys)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:
         """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""

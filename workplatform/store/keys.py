@@ -24,6 +24,9 @@
 | slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
 | paused | set | queues of which no job is claimed | until resumed |
+| schedule:NAME | hash | a schedule: spec, revision, nextAt, createdAt, lastAt, lastJob, fires | until removed |
+| schedules | zset | names of all schedules by when they fire next (ms), +inf if paused | until removed |
+| fires:NAME | list | what became of a schedule's last 50 fires, JSON, newest first | with the schedule |
 | workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
 | worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
 
@@ -59,3 +62,16 @@ class Keys:
     def logs(self, job_id: str) -> str:
         """Return the key of the job's log."""
         return f"{self.prefix}logs:{job_id}"
+
+    def schedule(self, name: str) -> str:
+        """Return the key of a schedule."""
+        return f"{self.prefix}schedule:{name}"
+
+    def fires(self, name: str) -> str:
+        """Return the key of a schedule's history."""
+        return f"{self.prefix}fires:{name}"
+
+    @property
+    def schedules(self) -> str:
+        """Return the key of the names of all schedules."""
+        return f"{self.prefix}schedules"

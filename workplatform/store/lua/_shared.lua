@@ -5,6 +5,7 @@ local EVENTS_KEPT = @EVENTS_KEPT@
 local LOG_LINES = @LOG_LINES@
 
 local PARKED_MS = 1000
+local FIRES_KEPT = 50
 
 local FINAL = {completed = true, failed = true, cancelled = true}
 
@@ -18,6 +19,7 @@ local function index_key(type, status) return P .. 'index:' .. type .. ':' .. st
 local function series_key(series) return P .. 'series:' .. series end
 local function holder_key(series) return P .. 'holder:' .. series end
 local function unique_key(type, unique) return P .. 'unique:' .. type .. ':' .. unique end
+local function schedule_key(name) return P .. 'schedule:' .. name end
 local function queued_key(queue, priority) return P .. 'queued:' .. queue .. ':' .. priority end
 
 -- kombu's name for the list of a queue at a priority; 0 has the bare name.
@@ -279,6 +281,16 @@ local function park(id, type, status, delay)
 end
 
 local function is_paused(queue) return redis.call('SISMEMBER', P .. 'paused', queue) == 1 end
+
+-- Notes when a schedule fires next ('' = not any more, or not while it is paused).
+local function set_next_fire(name, next)
+  if next == '' then
+    redis.call('HDEL', schedule_key(name), 'nextAt')
+  else
+    redis.call('HSET', schedule_key(name), 'nextAt', next)
+  end
+  redis.call('ZADD', P .. 'schedules', next == '' and '+inf' or next, name)
+end
 
 local function queue_states()
   return {redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf'), redis.call('SMEMBERS', P .. 'paused')}
