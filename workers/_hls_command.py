@@ -1,5 +1,6 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,9 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
         "map_chapters": -1,
         "max_muxing_queue_size": 4096,
     }
+    if not ladder.form.makes_sdr:
+        # Scaling is light beside encoding: more threads for it take turns with the encoders, at half a percent of all.
+        options["filter_complex_threads"] = max(1, (os.cpu_count() or 1) // 2)
     # An initialization section is written from what encoders say before their first frame.
     return options | {"flags": "+global_header"} if ladder.form.segment_type == "fmp4" else options
 
