@@ -12,6 +12,7 @@ from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import make_ladder
 from tests.workers._streams import read_master
 from workers._hls_models import HlsPayload
+from workplatform.hls_check import check
 
 TWO = ({"name": "high", "height": 90}, {"name": "low", "height": 64})
 
@@ -45,6 +46,7 @@ def test_every_codec_is_cut_on_the_same_grid_and_named(
     assert made.streams[0].durations == [6.0, 2.0]
     assert len(made.streams[0].times) == 200
     assert made.streams[0].sound_s == pytest.approx(8, abs=0.1)
+    assert not check(tmp_path / "out").errors
     said = master_of(tmp_path)
     assert said["CODECS"].partition(".")[0] == codecs.partition(".")[0]
     assert said["CODECS"].rpartition(",")[2] == "mp4a.40.2"
@@ -73,6 +75,7 @@ def test_hdr_stays_hdr_where_the_codec_has_room_for_it(
     assert said["VIDEO-RANGE"] == video_range
     assert said["CODECS"].startswith("hvc1.2.4." if codec == "hevc" else "av01.0.00M.10.0.110.09.1")
     assert int(first_frame(tmp_path).color_primaries) == 9
+    assert not check(tmp_path / "out").errors
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67", "2020_10"])

@@ -60,6 +60,11 @@ def _family(name: str) -> str:
     return _TWINS.get(first, first)
 
 
+def _needed(name: str) -> str:
+    """Return a name without the fields about colours that may follow profile, level and bits."""
+    return ".".join(name.split(".")[:4]) if _family(name) in ("av01", "vp09") else name
+
+
 def _families(track: Track) -> tuple[str, ...]:
     """Return what a stream may be called whose parameter sets could not be read."""
     return {"h264": ("avc1",), "hevc": ("hvc1",), "av1": ("av01",), "vp9": ("vp09",), "aac": ("mp4a",)}.get(
@@ -69,7 +74,7 @@ def _families(track: Track) -> tuple[str, ...]:
 
 def _closeness(real: str, said: Sequence[str], place: Place, findings: Findings) -> None:
     """Judge names of one family: a level below the real one keeps nobody away who cannot play it."""
-    plain = [f"{_family(name)}.{name.partition('.')[2]}".rstrip(".") for name in said]
+    plain = [f"{_family(name)}.{name.partition('.')[2]}".rstrip(".") for name in map(_needed, said)]
     if real.casefold() in [name.casefold() for name in plain] or (real in _AAC and set(plain) & set(_AAC)):
         return
     told = f"the media has {real}, CODECS says {','.join(said)}"
