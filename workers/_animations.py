@@ -31,7 +31,9 @@ class _LaterFrames:
         self._pixels: Image.Image | None = None
 
     def seek(self, frame: int) -> None:
-        """Decode the given frame, counted from the first of these; the writers ask for `n_frames` of them."""
+        """Decode the given frame, counted from the first of these. Raises EOFError after the last."""
+        if frame >= self.n_frames:
+            raise EOFError
         self._pixels, _ = self._frames.take(self._first + frame)
         self.mode = self._pixels.mode
         self.has_alpha = self.has_alpha or self.mode == "RGBA"
