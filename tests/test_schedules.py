@@ -105,6 +105,7 @@ def test_looking_again_finds_the_same_begin(policy: str, late: int) -> None:
         {"timezone": "Europe"},
         {"timezone": "../zone"},
         {"timezone": ""},
+        {"timezone": "localtime"},
         {"timezone": "Mars/Olympus"},
         {"jitter": "2d"},
         {"overlap": "queue"},

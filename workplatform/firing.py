@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from pydantic import ValidationError
 
 from workplatform.callbacks import Callbacks
 from workplatform.errors import IllegalTransitionError, InvalidSubmissionError, JobNotFoundError
@@ -21,11 +20,12 @@ from workplatform.states import Status
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import NewJob
 from workplatform.store.schedules import Entry, Fire, Fired
-from workplatform.submission import Submitter
+from workplatform.submission import Submitter, checked
 from workplatform.superseding import Superseding
 from workplatform.wire import timestamp
 
 _BATCH: Final = 100
+_MOMENTS: Final = 10  # a tick has other work than one schedule that was away for long
 _TRIES: Final = 5
 
 _log = structlog.get_logger()
@@ -58,7 +58,7 @@ class Firing:
         """
         for _ in range(_TRIES):
             entry = self._store.schedules.get(name)
-            fired = self._fire(entry, Schedule.model_validate(entry.spec), due=None, following=None)
+            fired = self._fire(entry, checked(Schedule, entry.spec, ""), due=None, following=None)
             if fired.outcome == "overlap":
                 raise IllegalTransitionError(f"its job {fired.job_id} has not ended, and it does not overlap")
             if fired.outcome != "gone":
@@ -73,18 +73,19 @@ class Firing:
     def _read(self, entry: Entry) -> Schedule | None:
         """Return what an entry says, or None if this process cannot use it; another one perhaps can."""
         try:
-            return Schedule.model_validate(entry.spec)
-        except ValidationError as error:
+            return checked(Schedule, entry.spec, "")
+        except InvalidSubmissionError as error:
             # Such as a time zone that is not known on this machine. It stays due, so that it is told once only.
             if (entry.name, entry.revision) not in self._unreadable:
                 self._unreadable.add((entry.name, entry.revision))
-                problems = error.errors(include_url=False, include_input=False)
-                _log.error("schedule_unreadable", schedule=entry.name, problems=[item["msg"] for item in problems])
+                _log.error("schedule_unreadable", schedule=entry.name, error=error.message)
             return None
 
     def _catch_up(self, entry: Entry, schedule: Schedule, now: datetime) -> None:
-        """Fire every moment of a schedule that has come, until somebody else does."""
-        while entry.next_at is not None and entry.next_at <= now:
+        """Fire the moments of a schedule that have come, until somebody else does; what is left waits for a tick."""
+        for _ in range(_MOMENTS):
+            if entry.next_at is None or entry.next_at > now:
+                return
             wanted = first_to_fire(schedule, entry.next_at, now, created=entry.created_at)
             if wanted != entry.next_at:
                 message = f"nobody was there to fire; went on with {timestamp(wanted)}"

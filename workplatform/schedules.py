@@ -31,6 +31,8 @@ def _name(name: str) -> str:
 
 
 def _zone(name: str) -> str:
+    if name == "localtime":
+        raise ValueError("localtime is another zone on every machine: name it, like Europe/Berlin")
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -6,8 +6,6 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from workplatform.errors import IllegalTransitionError, InvalidSubmissionError, ScheduleNotFoundError
 from workplatform.firing import Firing
 from workplatform.hooks import Hook
@@ -21,6 +19,7 @@ from workplatform.wire import timestamp
 
 _SHOWN: Final = 5
 _TRIES: Final = 10
+_WHEN: Final = ("cron", "every", "timezone")
 _NO_MOMENTS: Final = "a moment passes once, and a schedule fires often: leave it out, or say a span"
 
 
@@ -59,7 +58,7 @@ class ScheduleService:
         """Let a schedule fire no more, or again from now on; raises ScheduleNotFoundError."""
         for _ in range(_TRIES):
             entry = self._book.get(name)
-            schedule = Schedule.model_validate(entry.spec)
+            schedule = checked(Schedule, entry.spec, "")
             if schedule.paused is is_paused:
                 return self._document(entry)
             if self._write(schedule.model_copy(update={"paused": is_paused}), entry):
@@ -89,15 +88,22 @@ class ScheduleService:
             return None
 
     def _write(self, schedule: Schedule, before: Entry | None) -> bool:
-        """Write a schedule in the place of what was read, its next moment counted from now."""
+        """Write a schedule in the place of what was read, its next moment counted from now.
+
+        A moment that has come and is not fired yet stays, if the schedule's moments do.
+        """
+        told = schedule.model_dump(mode="json", by_alias=True)
         now = self._book.now()
         created = before.created_at if before else now
+        following = next_fire(schedule, now, created=created)
+        if before and before.next_at and all(before.spec[name] == told[name] for name in _WHEN):
+            following = before.next_at
         entry = Entry(
             name=schedule.name,
-            spec=schedule.model_dump(mode="json", by_alias=True),
+            spec=told,
             revision=token_hex(8),
             created_at=created,
-            next_at=None if schedule.paused else next_fire(schedule, now, created=created),
+            next_at=None if schedule.paused else following,
         )
         return self._book.put(entry, replaces=before.revision if before else "")
 
@@ -157,8 +163,8 @@ class ScheduleService:
 
     def _next_fires(self, entry: Entry) -> list[str | None]:
         try:
-            schedule = Schedule.model_validate(entry.spec)
-        except ValidationError:
+            schedule = checked(Schedule, entry.spec, "")
+        except InvalidSubmissionError:  # such as a time zone that is not known on this machine
             return []
         if entry.next_at is None:
             return []

@@ -80,6 +80,21 @@ def test_putting_makes_a_schedule_and_changes_it(client: FlaskClient) -> None:
     assert other.status_code == 422
 
 
+def test_a_moment_that_has_come_and_is_not_fired_yet_survives_a_change_of_the_job(
+    client: FlaskClient, platform: Platform
+) -> None:
+    made(client, cron=None, every="1s", catchUp="all")
+    eventually(lambda: platform.store.schedules.due(1)[1])
+    due = shown(client)["nextFire"]
+    body = {"every": "1s", "timezone": "Europe/Berlin", "catchUp": "all", "job": {**JOB, "tags": ["new"]}}
+    assert client.put("/api/schedules/nightly", json=body).get_json()["nextFire"] == due
+    platform.firing.tick()
+    first = shown(client)["history"][-1]
+    assert (first["dueAt"], first["outcome"]) == (due, "created")
+    assert "new" in client.get(f"/api/jobs/{first['jobId']}").get_json()["tags"]
+    assert client.put("/api/schedules/nightly", json={**body, "every": "1h"}).get_json()["nextFire"] > due
+
+
 def test_what_is_shown_can_be_put_back(client: FlaskClient) -> None:
     document = made(client, job={**JOB, "callback": "https://example.com/hook", "delay": "1s"}, jitter="5m")
     told = ("name", "cron", "every", "timezone", "job", "overlap", "catchUp", "jitter", "paused")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.running import Up, running_up
 from tests.waiting import eventually
@@ -138,6 +139,20 @@ def test_the_workers_are_listed_with_their_jobs(up: Up) -> None:
     answer = json.loads(up.run("workers", "--json").stdout)
     assert (answer["unserved"], answer["queues"]["nap"]["workers"]) == ([], 1)
     assert up.run("workers", "--queue", "naps").returncode == 1
+
+
+def test_the_schedules_are_listed_and_their_jobs_run(up: Up) -> None:
+    address, key = f"{up.url}/api/schedules", {"X-API-Key": KEY}
+    job = {"type": "nap", "payload": {}}
+    for fields in ({"name": "often", "every": "1s"}, {"name": "rare", "cron": "@yearly", "paused": True}):
+        requests.post(address, json={"job": job, **fields}, headers=key, timeout=10).raise_for_status()
+    last = eventually(lambda: requests.get(f"{address}/often", headers=key, timeout=10).json()["lastFire"])
+    assert up.run("watch", last["jobId"]).returncode == 0
+    requests.post(f"{address}/often/pause", headers=key, timeout=10).raise_for_status()
+    often, rare = (line.split("\t") for line in up.run("schedules").stdout.splitlines())
+    assert often[:5] == ["often", "every 1 s", "UTC", "nap", "paused"]
+    assert often[5].startswith("job_")
+    assert rare == ["rare", "@yearly", "UTC", "nap", "paused", ""]
 
 
 def test_a_wrong_payload_is_refused_with_the_field(up: Up) -> None:

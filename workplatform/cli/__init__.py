@@ -29,6 +29,7 @@ COMMANDS = {
     "pause": "workplatform.cli.queues:pause",
     "resume": "workplatform.cli.queues:resume",
     "purge": "workplatform.cli.queues:purge",
+    "schedules": "workplatform.cli.schedules:schedules",
     "doctor": "workplatform.cli.doctor:doctor",
     "config": "workplatform.cli.config:config",
     "version": "workplatform.cli.version:version",

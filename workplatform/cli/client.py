@@ -94,6 +94,10 @@ class ApiClient:
         """Pause, resume or purge a queue."""
         return self._call("POST", f"/queues/{quote(queue, safe='')}/{verb}")
 
+    def schedules(self) -> Document:
+        """Return the schedules."""
+        return self._call("GET", "/schedules")
+
     def workers(self, **filters: Any) -> Document:
         """Return the live workers; filters that are None are left out."""
         return self._call("GET", "/workers", params=filters)
