@@ -2,13 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from tests.documents import codes, table
-from workplatform.schedules import MADE_UP_AT_MOST, PATIENCE, Schedule, first_to_fire, next_fire, next_fires
+from workplatform.schedules import (
+    MADE_UP_AT_MOST,
+    PATIENCE,
+    CatchUp,
+    Overlap,
+    Schedule,
+    first_to_fire,
+    next_fire,
+    next_fires,
+)
 
 MADE = datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -117,7 +126,13 @@ def test_what_makes_no_schedule_is_refused(fields: dict[str, Any]) -> None:
         Schedule.model_validate({"name": "s", "job": {}, "every": "10s", **fields})
 
 
-def test_the_document_tells_of_every_field() -> None:
+def test_the_document_tells_of_every_field_and_policy() -> None:
+    rows = table("docs/schedules.md", "field", "meaning")
+    overlap = "if the last job of the schedule has not ended when the next moment comes"
+    for field, head, values in (("overlap", overlap, get_args(Overlap)), ("catchUp", "makes", get_args(CatchUp))):
+        assert {codes(row[0])[0] for row in table("docs/schedules.md", f"`{field}`", head)} == set(values)
+        [meaning] = [row[1] for row in rows if row[0] == f"`{field}`"]
+        assert set(codes(meaning)) == set(values)
     assert [codes(row[0])[0] for row in table("docs/schedules.md", "field", "meaning")] == [
         str(info.alias) for info in Schedule.model_fields.values()
     ]
