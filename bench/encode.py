@@ -3,13 +3,12 @@
     python -m bench.encode [--rounds 3]
 
 Job and command use the same ffmpeg, preset and quality, and take turns; ratios are medians of the rounds' own ratios.
-CPU is that of all children. VMAF is measured again by a command of this script, over every frame.
+CPU is that of the ffmpeg processes. VMAF is measured again by a command of this script, over every frame.
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._table import print_table
+from bench.hls import watched_cpu
 from workers._encode_models import EncodePayload
 from workers._ffmpeg import binary
 from workers.encode import encode
@@ -97,16 +97,12 @@ def compare(folder: Path, pool: ChildPool, rounds: int) -> bool:
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:
-    """Return wall and CPU seconds of a run and its children."""
-    before, started = usage(), time.perf_counter()
-    run()
-    return time.perf_counter() - started, usage() - before
-
-
-def usage() -> float:
-    """Return the CPU seconds of this process and of its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    """Return the wall seconds of a run and the CPU seconds of its ffmpeg."""
+    with watched_cpu() as cpu_s:
+        started = time.perf_counter()
+        run()
+        wall_s = time.perf_counter() - started
+    return wall_s, cpu_s[-1]
 
 
 def hit_sizes(folder: Path, pool: ChildPool) -> bool:
