@@ -75,7 +75,10 @@ def test_what_the_workers_raise_is_in_the_list() -> None:
     known = set(kinds())
     # A validator's ValueError refuses the submission, Pillow takes EOFError for the end of a sequence; what the workers
     # catch themselves ends no attempt.
-    caught = {"ValueError", "EOFError", *(name for path in WORKERS for name in caught_in(path))} - {"Exception", "BaseException"}
+    caught = {"ValueError", "EOFError", *(name for path in WORKERS for name in caught_in(path))} - {
+        "Exception",
+        "BaseException",
+    }
     for path in WORKERS:
         assert {name for name in raised_in(path) if not caught & bases_of(name)} <= known, path.name
 

@@ -46,7 +46,9 @@ def test_the_official_verifier_refuses_anything_else(secret: str, headers: dict[
         Webhook(secret).verify(body, headers)
 
 
-@pytest.mark.parametrize("text", ["", "hunter22", OLD.removeprefix("whsec_"), "whsec_!!!", "whsec_c2hvcnQ=", f"{OLD} x"])
+@pytest.mark.parametrize(
+    "text", ["", "hunter22", OLD.removeprefix("whsec_"), "whsec_!!!", "whsec_c2hvcnQ=", f"{OLD} x"]
+)
 def test_what_is_no_secret_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(ValueError, match="secret") as refusal:
         read_keys(text)
