@@ -20,8 +20,8 @@ _UNFINISHED = "what a job has done so far"
 # all of them cost over the same time: this share of the video, and never more than so many groups.
 _AHEAD_SHARE = 0.05
 _MOST_AHEAD = 3
-# An encoder looks ahead: its output ends so much before its input.
-_LOOKAHEAD_S = 2.0
+# The keyframe that ends the last of them has to be seen.
+_BEYOND_S = 0.5
 
 
 def may_play_early(job: JobContext, output: Output) -> bool:
@@ -41,7 +41,7 @@ def span_ahead(video: SourceVideo) -> tuple[int, Span] | None:
     if not groups:
         return None
     count = min(_MOST_AHEAD, max(1, int(groups * _AHEAD_SHARE)))
-    return count, Span(end_s=count * SEGMENT_S + _LOOKAHEAD_S)
+    return count, Span(end_s=count * SEGMENT_S + _BEYOND_S)
 
 
 class EarlyPlay:

@@ -73,14 +73,18 @@ class Intake:
                 raise SeamError("nothing was encoded there")
 
     def _listed(self, name: str, *, is_over: bool) -> list[tuple[Path, float]]:
-        """Return the complete segments; a run that was ended from outside lists half of one too, at the very end."""
+        """Return the complete segments.
+
+        A run that was ended from outside, or was for less than all, lists half of one too, at the very end.
+        """
         folder = self.folder / name
         try:
             text = (folder / MEDIA_PLAYLIST).read_text("utf-8")
         except FileNotFoundError:
             return []
         entries = [(folder / Path(match[2]).name, float(match[1])) for match in _ENTRY.finditer(text)]
-        return entries[:-1] if _END in text and not is_over else entries
+        is_whole = is_over and self._at_most is None
+        return entries[:-1] if _END in text and not is_whole else entries
 
     def _compare(self, again: Mapping[str, Path]) -> None:
         pairs = [(self._groups.segment(name, self._first), path) for name, path in again.items()]

@@ -1,6 +1,7 @@
 """Playing HLS early: what becomes of what is shown while a job runs, and where showing is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -71,6 +72,6 @@ def test_an_older_stream_stays_until_the_new_one_is_complete(film: Path) -> None
 
 
 @pytest.mark.parametrize("more", [{"encryption": "aes-128"}, {"audioTracks": "all"}, {"audioOnly": True}])
-def test_what_cannot_be_shown_early_is_refused_with_the_mend(tmp_path: Path, more: dict[str, object]) -> None:
+def test_what_cannot_be_shown_early_is_refused_with_the_mend(tmp_path: Path, more: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"earlyMaster .* leave out"):
         payload_of(tmp_path / "film.mp4", earlyMaster=True, **more)
