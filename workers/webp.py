@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from workers._formats import Format, check_extension, format_of
 from workers._quantities import ByteSize
 from workplatform.context import JobContext
-from workplatform.models import Payload, Result, WireModel
+from workplatform.models import NAMED_AFTER_EXAMPLE, Payload, Result, WireModel
 from workplatform.registry import job_type
 
 _MOST_VARIANTS = 20
@@ -50,6 +50,7 @@ class WebpPayload(Payload):
         description="Where the picture goes; .webp, .avif, .jpg or .png choose its format. An animation stays one as "
         "webp and avif; of it jpg and png hold the first picture. What is transparent is white in a jpg",
         examples=["images/photo.webp", "images/photo.avif"],
+        json_schema_extra=NAMED_AFTER_EXAMPLE,
     )
     quality: int = Field(
         default=80,

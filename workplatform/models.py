@@ -7,6 +7,8 @@ from pydantic.alias_generators import to_camel
 
 # For a field's json_schema_extra: its value is taken, kept for the worker, and shown masked everywhere (JSON Schema).
 SECRET: Final[dict[str, JsonValue]] = {"writeOnly": True}
+# For an output's json_schema_extra: where its name is made of the input's, it gets the extension of the first example.
+NAMED_AFTER_EXAMPLE: Final[dict[str, JsonValue]] = {"x-namedAfterExample": True}
 
 
 class WireModel(BaseModel):

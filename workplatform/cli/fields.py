@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 
 from workplatform.cli.errors import CommandError
-from workplatform.models import Payload
+from workplatform.models import NAMED_AFTER_EXAMPLE, Payload
 from workplatform.registry import discover
 from workplatform.settings import load
 
@@ -60,6 +60,8 @@ def chosen_output(payload: Mapping[str, Any], model: type[Payload] | None, folde
     example = PurePosixPath(str(next(iter(fields[field].examples or ()), "")))
     own = PurePosixPath(source)
     names = [own.stem] if field.endswith("Dir") else [own.name, f"{own.stem}{example.suffix}"]
+    if fields[field].json_schema_extra == NAMED_AFTER_EXAMPLE:
+        names.reverse()
     for name in names:
         if _is_accepted(model, {**payload, field: f"{folder}/{name}"}, field):
             return {field: f"{folder}/{name}"}
