@@ -20,7 +20,7 @@ from workplatform.shortage import is_out_of_space
 
 # Compared with what is there where the server names no version of its file.
 _OVERLAP_BYTES: Final = 4096
-_REREAD_BYTES: Final = 1024 * 1024
+_REREAD_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Partial:
             self.start_over(None)
         else:
             self.found = self.have
-            self._hash_what_is_there()
+            self._hash_from(0)
 
     def close(self) -> None:
         """Close the file."""
@@ -112,13 +112,9 @@ class Partial:
                 self.have += written
                 data = data[written:]
 
-    @property
-    def is_hashed(self) -> bool:
-        """Whether every byte has to pass through this process."""
-        return self._with_digest
-
     def take(self, pipe: int, count: int) -> None:
         """Have the kernel move bytes from a pipe to the end. Raises NoSpaceError."""
+        start = self.have
         with _lack_of_space_told(self):
             while count:
                 try:
@@ -129,6 +125,7 @@ class Partial:
                     moved = self._copied(os.read(pipe, count))
                 self.have += moved
                 count -= moved
+        self._hash_from(start)
 
     def _copied(self, data: bytes) -> int:
         rest = memoryview(data)
@@ -170,10 +167,11 @@ class Partial:
                 return Version(**{name: value for name, value in noted.items() if name != "url"})
         return None
 
-    def _hash_what_is_there(self) -> None:
+    def _hash_from(self, start: int) -> None:
+        """Hash what is there from `start` on; what was just written comes from memory."""
         if self._with_digest:
-            for start in range(0, self.have, _REREAD_BYTES):
-                self._hash.update(os.pread(self._file, _REREAD_BYTES, start))
+            for place in range(start, self.have, _REREAD_BYTES):
+                self._hash.update(os.pread(self._file, min(_REREAD_BYTES, self.have - place), place))
 
 
 @contextmanager

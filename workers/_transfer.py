@@ -248,7 +248,7 @@ class Transfer:
         try:
             while count := self._due(body.readinto, buffer[filled:]):
                 filled += count
-                is_time, may_splice = pace.count(count), body.can_splice and not partial.is_hashed
+                is_time, may_splice = pace.count(count), body.can_splice
                 if is_time or may_splice or filled > _BUFFER_BYTES - _ROOM_BYTES:
                     size, filled = filled, 0
                     self._write(partial, size)

@@ -12,7 +12,13 @@ from tests.receiver import receiving
 from tests.workers._origins import Origin, fetch, left_over
 from workers import _partial
 from workplatform import sockets
-from workplatform.errors import NoSpaceError, SourceUnreachableError, TooLargeError, UnexpectedContentError
+from workplatform.errors import (
+    ChecksumError,
+    NoSpaceError,
+    SourceUnreachableError,
+    TooLargeError,
+    UnexpectedContentError,
+)
 
 LARGE = random.Random(6).randbytes(5_000_000)
 
@@ -48,11 +54,20 @@ def test_where_connections_break_the_rest_follows_at_the_very_byte(tmp_path: Pat
     assert spliced
 
 
-def test_with_a_checksum_every_byte_is_seen(tmp_path: Path, spliced: list[int]) -> None:
+def test_a_checksum_is_that_of_all_bytes(tmp_path: Path, spliced: list[int]) -> None:
     with receiving(Origin(content=LARGE, cuts=iter((2_000_000,)))) as receiver:
         fetch(tmp_path, receiver.url, sha256=hashlib.sha256(LARGE).hexdigest())
     assert (tmp_path / "file.bin").read_bytes() == LARGE
-    assert not spliced
+    assert spliced
+
+
+def test_a_wrong_checksum_is_an_error(tmp_path: Path) -> None:
+    with (
+        receiving(Origin(content=LARGE)) as receiver,
+        pytest.raises(ChecksumError, match=hashlib.sha256(LARGE).hexdigest()),
+    ):
+        fetch(tmp_path, receiver.url, sha256="0" * 64)
+    assert left_over(tmp_path) == []
 
 
 def test_a_short_body_is_an_error_not_a_file(tmp_path: Path) -> None:
