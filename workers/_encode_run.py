@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workers._encode_codecs import Rate, TwoPasses
 from workers._encode_command import Plan, encode_command
-from workers._ffmpeg import Progress
+from workers._ffmpeg import Progress, in_words
 from workers._ffmpeg_run import run_ffmpeg
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
@@ -56,15 +56,7 @@ def teller(job: JobContext, step: Step, length_s: float | None) -> Callable[[Pro
         if progress.speed:
             # Steps to come take their share of the job's percents.
             rest = 1 - share + (ENDS - step.ends) / (step.ends - step.starts)
-            words.append(f"{_in_words(length_s / progress.speed * rest)} left")
+            words.append(f"{in_words(length_s / progress.speed * rest)} left")
         job.progress(step.starts + share * (step.ends - step.starts), ", ".join(words))
 
     return tell
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -75,6 +75,15 @@ def _number(text: str | None, otherwise: float) -> float:
         return otherwise
 
 
+def in_words(seconds: float) -> str:
+    """Return how long is left, in the two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def failure_reason(returncode: int, stderr: Iterable[str]) -> str:
     """Return why ffmpeg ended badly, as it said itself, in one line."""
     lines = [_PREFIX.sub("", line).strip() for line in stderr]

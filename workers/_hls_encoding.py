@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from workers._ffmpeg import Progress
+from workers._ffmpeg import Progress, in_words
 from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_moments import count_pictures
 from workers._hls_playlist import MEDIA_PLAYLIST, media_playlist
@@ -105,18 +105,10 @@ def _tell(job: JobContext, progress: Progress, encoder: Encoder, span: Span) -> 
         return
     share = min(1.0, written_s / encoder.duration_s)
     if speed:
-        words.append(f"{_in_words(encoder.duration_s * (1 - share) / speed)} left")
+        words.append(f"{in_words(encoder.duration_s * (1 - share) / speed)} left")
     job.progress(_ENCODING_STARTS + share * (_ENCODING_ENDS - _ENCODING_STARTS), ", ".join(words))
 
 
 def count_renditions(count: int) -> str:
     """Return a number of renditions in words."""
     return f"{count} rendition{'' if count == 1 else 's'}"
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
