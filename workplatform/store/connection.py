@@ -18,6 +18,7 @@ Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
+_PARTS: Final = ("_base", "_queue", "_series", "_schedule", "_create", "_slots", "_ending", "_claim")
 _SOURCES: Final = {
     entry.name.removesuffix(".lua"): entry.read_text("utf-8")
     for entry in (files("workplatform.store") / "lua").iterdir()
@@ -154,8 +155,8 @@ class Scripts:
 
 
 def _load(prefix: str) -> dict[str, bytes]:
-    """Return the scripts, each with the shared part before it, for keys with the prefix."""
-    shared = _SOURCES["_shared"]
+    """Return the scripts, each with the shared parts before it, for keys with the prefix."""
+    shared = "".join(_SOURCES[part] for part in _PARTS)
     for mark, value in (("@PREFIX@", prefix), ("@EVENTS_KEPT@", EVENTS_KEPT), ("@LOG_LINES@", LOG_LINES)):
         shared = shared.replace(mark, str(value))
     return {name: (shared + source).encode() for name, source in _SOURCES.items() if not name.startswith("_")}

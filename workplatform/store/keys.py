@@ -1,4 +1,4 @@
-"""Every key in Redis: name, type, meaning, lifetime. The Lua scripts spell the same names in `lua/_shared.lua`.
+"""Every key in Redis: name, type, meaning, lifetime. The Lua scripts spell the same names in `lua/_base.lua`.
 
 | key (after KEY_PREFIX) | type | meaning | lifetime |
 |---|--------|---|---|

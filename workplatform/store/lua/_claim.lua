@@ -1,0 +1,71 @@
+-- How an attempt begins.
+
+-- Gives a queued job to a claimant {worker, node, slots (0 = takes none), lease in ms, claim}; see claim.lua.
+-- `message` goes back to the front of its list if there is no slot, or the queue is paused.
+local function claim_job(id, claimant, message)
+  local key = job_key(id)
+  local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline')
+  local status, type, queue, priority = record[1], record[2], record[3], record[4]
+  local worker, node, slots, lease, claim = unpack(claimant)
+  local now = now_ms()
+  if status == 'running' and record[5] == claim then
+    return {'granted', id, type, priority, record[6], record[7], record[8] or '0', record[9], now - record[10]}
+  end
+  if status ~= 'queued' then return {'gone', status or 'unknown'} end
+  local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
+  -- The scheduler is about to end it.
+  if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end
+  if is_paused(queue) then
+    redis.call('RPUSH', list_key(queue, priority), message)
+    return {'paused'}
+  end
+  local series = record[14]
+  local superseded = series and is_superseded(series, id)
+  if superseded or (series and is_held(series, id)) then
+    redis.call('ZREM', queued_key(queue, priority), id)
+    park(id, type, status, superseded and 0 or PARKED_MS)
+    return {'parked'}
+  end
+  if slots > 0 then
+    if not takes_slot(queue, node, slots, now) then
+      redis.call('HSET', key, 'reason', 'slot')
+      redis.call('RPUSH', list_key(queue, priority), message)
+      return {'no_slot'}
+    end
+    redis.call('SADD', P .. 'slots:' .. node, id)
+  end
+
+  local fence, attempts = (record[6] or 0) + 1, (record[7] or 0) + 1
+  if series then redis.call('SET', holder_key(series), id .. ' ' .. fence) end
+  if expires then
+    redis.call('HDEL', key, 'expiresAt')
+    limit_time(id, nil, deadline)
+  end
+  redis.call('ZREM', queued_key(queue, priority), id)
+  redis.call('ZADD', P .. 'leases', now + lease, id)
+  if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end
+  redis.call('HSET', key, 'status', 'running', 'worker', worker, 'node', node, 'claim', claim, 'startedAt', now,
+    'progress', 0, 'fence', fence, 'attempts', attempts)
+  move(id, type, 'queued', 'running')
+  emit('job:started', id, type, 'running', {'attempt', attempts, 'progress', 0})
+  return {'granted', id, type, priority, fence, attempts, record[8] or '0', record[9], now - record[10]}
+end
+
+-- Pops a queue's messages, the most urgent first, until one can be claimed; false if there is none or no slot.
+-- A worker that ends a job takes its next one like this, in the same round trip.
+local function claim_next(queue, claimant)
+  if is_paused(queue) then return false end
+  for priority = 0, 4 do
+    for tries = 1, 21 do
+      -- Enough for one step: what is left comes through Celery. Going on to the next priority would overtake it.
+      if tries == 21 then return false end
+      local message = redis.call('RPOP', list_key(queue, priority))
+      if not message then break end
+      local answer = claim_job(cjson.decode(message).headers.id, claimant, message)
+      if answer[1] == 'granted' then return answer end
+      if answer[1] == 'no_slot' then return false end
+    end
+  end
+  return false
+end

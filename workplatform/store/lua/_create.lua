@@ -1,0 +1,88 @@
+-- How jobs begin.
+
+-- Whether another job that is not final holds a unique key; returns its id.
+local function unique_holder(type, unique)
+  local other = redis.call('GET', unique_key(type, unique))
+  if other and not FINAL[redis.call('HGET', job_key(other), 'status') or 'failed'] then return other end
+end
+
+-- Notes when a job has to have begun (only until it has) or has to have ended, whichever comes first.
+local function limit_time(id, expires, deadline)
+  if not expires and not deadline then
+    redis.call('ZREM', P .. 'limited', id)
+  else
+    redis.call('ZADD', P .. 'limited', math.min(expires or math.huge, deadline or math.huge), id)
+  end
+end
+
+-- Writes what a job's terms ask for beside its first moment.
+local function impose(id, type, number, terms, now)
+  local expires = terms.ttl and now + terms.ttl or terms.expiresAt
+  local deadline = terms.within and now + terms.within or terms.deadline
+  if expires then redis.call('HSET', job_key(id), 'expiresAt', expires) end
+  if deadline then redis.call('HSET', job_key(id), 'deadline', deadline) end
+  if expires or deadline then limit_time(id, expires, deadline) end
+  if terms.unique then
+    redis.call('HSET', job_key(id), 'unique', terms.unique)
+    redis.call('SET', unique_key(type, terms.unique), id)
+  end
+  if terms.series then
+    redis.call('HSET', job_key(id), 'series', terms.series)
+    redis.call('ZADD', series_key(terms.series), number, id)
+  end
+end
+
+local NO_TERMS = {}
+
+-- Creates jobs from `args`, seven words a job, from position `first` on:
+-- id, type, queue, priority, spec (JSON), message, terms ('' = none, or a JSON object, moments and spans in ms):
+--   delay or runAt: not before;  ttl or expiresAt: fails if not begun by then;  within or deadline: fails if not ended;
+--   unique: not made while another active job of its type has the same word;  series: see below.
+-- One call per list and index, not per job: bulk submission lives on that.
+-- Returns {moment, id and the id of the active job in its place, for each that was not made}.
+local function create(args, first)
+  local now = now_ms()
+  local count = math.floor((#args - first + 1) / 7)
+  local number = redis.call('INCRBY', P .. 'sequence', count) - count
+  local lists, queued, indexes, types, answer = {}, {}, {}, {}, {now}
+  local function collect(groups, key, ...)
+    local group = groups[key]
+    if not group then group = {}; groups[key] = group end
+    for _, word in ipairs({...}) do group[#group + 1] = word end
+  end
+  local function make(at, terms)
+    local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
+    local due = terms.delay and now + terms.delay or terms.runAt
+    local status = due and due > now and 'scheduled' or 'queued'
+    if status == 'scheduled' then
+      redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
+        'status', status, 'createdAt', now, 'reason', 'delay', 'dueAt', due)
+      redis.call('ZADD', P .. 'scheduled', due, id)
+    else
+      redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
+        'status', status, 'createdAt', now, 'sequence', number)
+      collect(lists, list_key(queue, priority), args[at + 5])
+      collect(queued, queued_key(queue, priority), number, id)
+    end
+    if terms ~= NO_TERMS then impose(id, type, number, terms, now) end
+    collect(indexes, index_key(type, status), 0, id)
+    types[type] = true
+    emit('job:queued', id, type, status)
+  end
+  for at = first, #args, 7 do
+    local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NO_TERMS
+    local other = terms.unique and unique_holder(args[at + 1], terms.unique)
+    number = number + 1
+    if other then
+      answer[#answer + 1] = args[at]
+      answer[#answer + 1] = other
+    else
+      make(at, terms)
+    end
+  end
+  for key, members in pairs(indexes) do redis.call('ZADD', key, unpack(members)) end
+  for key, members in pairs(queued) do redis.call('ZADD', key, unpack(members)) end
+  for key, messages in pairs(lists) do redis.call('LPUSH', key, unpack(messages)) end
+  for type in pairs(types) do redis.call('SADD', P .. 'types', type) end
+  return answer
+end

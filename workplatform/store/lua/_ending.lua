@@ -1,0 +1,44 @@
+-- How attempts and jobs end.
+
+-- Takes a running job from its worker: lease and slot. Who it was stays in the record, for people.
+local function unclaim(id, node)
+  redis.call('ZREM', P .. 'leases', id)
+  redis.call('SREM', P .. 'slots:' .. (node or ''), id)
+end
+
+-- Does what every ending of a job has in common; `record` is {series, unique, expiresAt, deadline}.
+local function conclude(id, type, now, record)
+  redis.call('ZADD', P .. 'finished', now, id)
+  if record[1] then leave_series(record[1], id) end
+  if record[2] and redis.call('GET', unique_key(type, record[2])) == id then
+    redis.call('DEL', unique_key(type, record[2]))
+  end
+  if record[3] or record[4] then redis.call('ZREM', P .. 'limited', id) end
+end
+
+-- Ends a job from outside, whatever it does: a running one's worker learns it at its next beat.
+-- Returns its status before; nothing is done if that is final, or 'running' and `spares_running`.
+local function end_job(id, next_status, event, text, failure, spares_running)
+  local key = job_key(id)
+  local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'node', 'progress', 'stage', 'fence',
+    'series', 'unique', 'expiresAt', 'deadline')
+  local status, type, series = record[1], record[2], record[9]
+  if not status or FINAL[status] or (status == 'running' and spares_running) then return status end
+  local now = now_ms()
+  if status == 'running' then
+    -- Its worker needs a moment to end it; until then nobody else of its series may begin.
+    local left = (redis.call('ZSCORE', P .. 'leases', id) or now) - now
+    if series and holds(series, id, record[8]) then redis.call('PEXPIRE', holder_key(series), math.max(left, 1000)) end
+    unclaim(id, record[5])
+  end
+  redis.call('ZREM', queued_key(record[3], record[4]), id)
+  redis.call('ZREM', P .. 'scheduled', id)
+  redis.call('HDEL', key, 'reason', 'dueAt')
+  redis.call('HSET', key, 'status', next_status, 'finishedAt', now, 'message', text)
+  if failure ~= '' then redis.call('HSET', key, 'error', failure) end
+  move(id, type, status, next_status)
+  emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
+    'error', failure})
+  conclude(id, type, now, {record[9], record[10], record[11], record[12]})
+  return status
+end
