@@ -14,6 +14,18 @@ local function push(id, queue, priority, message, front)
   redis.call('ZADD', queued_key(queue, priority), number, id)
 end
 
+-- Queues a job that waited, with the message given or the one that was kept for it in its record as `wakeup`.
+local function wake(id, message)
+  local key = job_key(id)
+  local record = redis.call('HMGET', key, 'type', 'status', 'queue', 'priority', 'wakeup')
+  redis.call('ZREM', P .. 'scheduled', id)
+  redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup')
+  redis.call('HSET', key, 'status', 'queued')
+  move(id, record[1], record[2], 'queued')
+  push(id, record[3], record[4], message or record[5], false)
+  emit('job:queued', id, record[1], 'queued')
+end
+
 local function is_paused(queue) return redis.call('SISMEMBER', P .. 'paused', queue) == 1 end
 
 local function queue_states()
