@@ -34,6 +34,12 @@ celery_log = get_logger(__name__)
 _JOB: Final = "@job@"
 # What Celery imports only when a worker starts.
 _WORKER_MODULES: Final = (
+    "billiard.pool",
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.app.routes",
     "celery.apps.worker",
     "celery.backends.base",
     "celery.concurrency.thread",
@@ -42,6 +48,7 @@ _WORKER_MODULES: Final = (
     "celery.worker.autoscale",
     "celery.worker.components",
     "celery.worker.consumer.delayed_delivery",
+    "multiprocessing.forkserver",
 )
 _RETRY_FIRST_S: Final = 0.25
 _RETRY_MOST_S: Final = 2.0

@@ -108,15 +108,16 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
     """Import once what the forked roles need, and return them.
 
     Pages that are never written stay shared. gc.freeze keeps the collector off them: it would write to every object.
+    The platform is built here too, nothing is connected: each role would write to those pages by building its own, and
+    what is wrong with the settings ends `up`, not each role again and again.
     """
     worker, scheduler, bootstrap, celery = (importlib.import_module(name) for name in _ROLE_MODULES)
-    # Built once here, nothing is connected: what is wrong with the settings ends `up`, not each role again and again.
-    queues = bootstrap.build(settings).registry.queues
+    platform = bootstrap.build(settings)
     celery.warm()
     gc.collect()
     gc.freeze()
-    starts = {queue: partial(worker.run, settings, queue) for queue in sorted(queues)}
-    starts["scheduler"] = partial(scheduler.run, settings)
+    starts = {queue: partial(worker.run, platform, queue) for queue in sorted(platform.registry.queues)}
+    starts["scheduler"] = partial(scheduler.run, platform)
     return [Role(name, partial(_forked, lock, settings, name, start)) for name, start in starts.items()]
 
 

@@ -15,10 +15,9 @@ import orjson
 import structlog
 
 from workplatform.alive import SignOfLife
-from workplatform.bootstrap import Platform, build
+from workplatform.bootstrap import Platform
 from workplatform.endings import after_failure, describe, expiry
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
-from workplatform.settings import Settings
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
 from workplatform.store.records import NewJob, Record, Settlement
@@ -133,13 +132,12 @@ class Scheduler:
             step()
 
 
-def run(settings: Settings) -> int:
+def run(platform: Platform) -> int:
     """Run the loop until SIGTERM; returns the exit code."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    platform = build(settings)
     scheduler = Scheduler(platform)
-    sign = SignOfLife(settings.alive_folder, "scheduler")
+    sign = SignOfLife(platform.settings.alive_folder, "scheduler")
     _log.info("scheduler_started")
     while not stop.wait(_TICK_S):
         sign.touch()

@@ -139,8 +139,13 @@ class Crew:
         os._exit(70)
 
 
-def run(settings: Settings, queue: str) -> int:
+_platform: Platform | None = None
+
+
+def run(platform: Platform, queue: str) -> int:
     """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
+    global _platform
+    _platform, settings = platform, platform.settings
     # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     # Told at each lost connection: that Celery 6 would end what runs then. Ours runs on, by its own lease.
@@ -175,11 +180,11 @@ def _recruit(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
 
 
 def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
-    settings = load().settings
+    platform = _platform or build(load().settings)  # Celery's own command hands none over
+    settings = platform.settings
     os.environ.setdefault("FFMPEG_BIN", settings.ffmpeg_bin)  # where handlers look; `.env` may have said it
     os.environ.setdefault("CHROMIUM_BIN", settings.chromium_bin)
     os.environ.setdefault("BROWSER_PYTHON", settings.browser_python)
-    platform = build(settings)
     queues = _names(options.get("queues"))
     types = _served_types(platform, queues)
     sends_events = bool(options.get("task_events") or conf.worker_send_task_events)

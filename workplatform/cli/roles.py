@@ -8,7 +8,6 @@ import sys
 import click
 
 from workplatform import launch, logs
-from workplatform.registry import discover
 from workplatform.settings import load
 
 
@@ -31,11 +30,12 @@ def api() -> None:
 def worker(queue: str) -> None:
     """Run the worker of one QUEUE alone."""
     settings = load().settings
-    queues = sorted(discover(settings.job_packages).queues)
+    platform = importlib.import_module("workplatform.bootstrap").build(settings)
+    queues = sorted(platform.registry.queues)
     if queue not in queues:
         raise click.BadParameter(f"there is no queue {queue!r}; there are {', '.join(queues)}", param_hint="QUEUE")
     logs.configure(settings, f"worker:{queue}")
-    sys.exit(importlib.import_module("workplatform.worker").run(settings, queue))
+    sys.exit(importlib.import_module("workplatform.worker").run(platform, queue))
 
 
 @click.command()
@@ -43,7 +43,8 @@ def scheduler() -> None:
     """Run the scheduler alone."""
     settings = load().settings
     logs.configure(settings, "scheduler")
-    sys.exit(importlib.import_module("workplatform.scheduler").run(settings))
+    platform = importlib.import_module("workplatform.bootstrap").build(settings)
+    sys.exit(importlib.import_module("workplatform.scheduler").run(platform))
 
 
 @click.command()
