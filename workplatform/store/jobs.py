@@ -1,9 +1,9 @@
 """The job store: each method is one Lua transition, or one read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import redis
@@ -32,6 +32,17 @@ from workplatform.store.records import (
     parse_record,
 )
 from workplatform.store.schedules import ScheduleBook
+from workplatform.store.words import (
+    by_name,
+    claimant_words,
+    in_ms,
+    in_pairs,
+    job_words,
+    read_claim,
+    read_created,
+    read_grant,
+    settlement_words,
+)
 from workplatform.store.workers import WorkerRegister
 
 JOBS_PER_CALL: Final = 500
@@ -54,31 +65,31 @@ class JobStore:
         """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""
         at_ms, others = 0, dict[str, str]()
         for start in range(0, len(jobs), JOBS_PER_CALL):
-            created = _created(self._scripts("submit", *_words(jobs[start : start + JOBS_PER_CALL])))
+            created = read_created(self._scripts("submit", *job_words(jobs[start : start + JOBS_PER_CALL])))
             at_ms = created.at_ms
             others |= created.others
         return Created(at_ms, others)
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str, remembered: timedelta) -> CreatedOnce:
         """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created."""
-        answer = self._scripts("submit_once", key, fingerprint, _ms(remembered), *_words(jobs))
+        answer = self._scripts("submit_once", key, fingerprint, in_ms(remembered), *job_words(jobs))
         if answer[0] == b"known":
             _, first, created, ids = answer
-            return CreatedOnce(_created(orjson.loads(created)), orjson.loads(ids), first.decode(), is_replay=True)
-        return CreatedOnce(_created(answer[1]), [job.id for job in jobs], fingerprint, is_replay=False)
+            return CreatedOnce(read_created(orjson.loads(created)), orjson.loads(ids), first.decode(), is_replay=True)
+        return CreatedOnce(read_created(answer[1]), [job.id for job in jobs], fingerprint, is_replay=False)
 
     def get(self, job_id: str) -> Record:
         """Return a job; raises JobNotFoundError."""
         fields = self._connector.read(lambda client: client.hgetall(self.keys.job(job_id)))
         if not fields:
             raise JobNotFoundError(f"there is no job {job_id}")
-        return parse_record(job_id, _named(fields))
+        return parse_record(job_id, by_name(fields))
 
     def page(self, *, job_type: str = "", status: str = "", limit: int = 20, below: str = "") -> Page:
         """Return jobs newest first, starting below the id `below`; empty words mean all."""
         counts, records, queues = self._scripts("list", job_type, status, limit + 1 if limit else 0, below)
         found = [
-            parse_record(job_id.decode(), _paired(fields))
+            parse_record(job_id.decode(), in_pairs(fields))
             for job_id, fields in zip(records[::2], records[1::2], strict=True)
             if fields
         ]
@@ -97,8 +108,8 @@ class JobStore:
 
         `message` goes back to its list if the node has no free slot.
         """
-        words = (job_id, *_claimant_words(claimant, claim), message)
-        return _claimed(self._scripts.persist("claim", *words, patience_s=_CLAIM_PATIENCE_S))
+        words = (job_id, *claimant_words(claimant, claim), message)
+        return read_claim(self._scripts.persist("claim", *words, patience_s=_CLAIM_PATIENCE_S))
 
     def begin_claim(
         self, job_id: str, claimant: Claimant, *, claim: str, message: bytes
@@ -107,12 +118,12 @@ class JobStore:
 
         def answer() -> Grant | Refusal:
             try:
-                return _claimed(receive())
+                return read_claim(receive())
             except (redis.RedisError, OSError):
                 return self.claim(job_id, claimant, claim=claim, message=message)
 
         try:
-            receive = self._scripts.begin("claim", job_id, *_claimant_words(claimant, claim), message)
+            receive = self._scripts.begin("claim", job_id, *claimant_words(claimant, claim), message)
         except StoreUnavailableError:
             return partial(self.claim, job_id, claimant, claim=claim, message=message)
         return answer
@@ -123,7 +134,7 @@ class JobStore:
 
     def beat(self, lease: timedelta, beats: Iterable[Beat]) -> list[Verdict]:
         """Renew leases and carry progress out; returns a verdict for each."""
-        words: list[Word] = [_ms(lease)]
+        words: list[Word] = [in_ms(lease)]
         for beat in beats:
             words += (beat.job_id, beat.fence, int(beat.changed), round(beat.progress, 1), beat.stage, beat.message)
             words += (len(beat.lines), *beat.lines)
@@ -136,24 +147,24 @@ class JobStore:
 
         Not accepted, and nothing changed, if the job is not this attempt's any more.
         """
-        words = [*_settlement_words(job_id, fence, settlement, "owner")]
-        words += (5, *_claimant_words(then, claim)) if then else (0,)
-        words += _words(settlement.callbacks)
+        words = [*settlement_words(job_id, fence, settlement, "owner")]
+        words += (5, *claimant_words(then, claim)) if then else (0,)
+        words += job_words(settlement.callbacks)
         answer = self._scripts.persist("settle", *words, patience_s=_SETTLE_PATIENCE_S)
         grant = answer[1] if len(answer) > 1 else None
-        return Settled(answer[0] == b"ok", _grant(grant[1:]) if grant else None)
+        return Settled(answer[0] == b"ok", read_grant(grant[1:]) if grant else None)
 
     def reap(self, job_id: str, fence: int, settlement: Settlement) -> bool:
         """End an attempt whose lease has run out; False if somebody else did, or it was renewed."""
-        words = [*_settlement_words(job_id, fence, settlement, "lapsed"), 0]
-        words += _words(settlement.callbacks)
+        words = [*settlement_words(job_id, fence, settlement, "lapsed"), 0]
+        words += job_words(settlement.callbacks)
         return bool(self._scripts("settle", *words)[0] == b"ok")
 
     def cancel(
         self, job_id: str, *, message: str, callbacks: Sequence[NewJob], spare_running: bool = False
     ) -> tuple[bool, str]:
         """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
-        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *_words(callbacks))
+        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *job_words(callbacks))
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[0] == b"ok", answer[1].decode()
@@ -172,7 +183,7 @@ class JobStore:
 
     def expire(self, job_id: str, *, message: str, error: bytes, callbacks: Sequence[NewJob]) -> bool:
         """Fail a job whose time is up; False if it has ended, or has begun in time."""
-        return bool(self._scripts("expire", job_id, message, error, *_words(callbacks)))
+        return bool(self._scripts("expire", job_id, message, error, *job_words(callbacks)))
 
     def series(self, series: str) -> list[str]:
         """Return the jobs of a series, oldest first: those that are not final, and the newest one while there are."""
@@ -193,7 +204,7 @@ class JobStore:
 
     def lost(self, queue: str, priority: int, *, patience: timedelta, most: int) -> list[str]:
         """Return queued jobs whose message is gone, newest first."""
-        return [job_id.decode() for job_id in self._scripts("lost", queue, priority, _ms(patience), most)]
+        return [job_id.decode() for job_id in self._scripts("lost", queue, priority, in_ms(patience), most)]
 
     def repush(self, job_id: str, message: bytes) -> bool:
         """Give a queued job a new message, first in line."""
@@ -201,7 +212,7 @@ class JobStore:
 
     def sweep(self, age: timedelta, most: int) -> int:
         """Remove final jobs that ended longer ago than `age`; returns how many."""
-        return int(self._scripts("sweep", _ms(age), most))
+        return int(self._scripts("sweep", in_ms(age), most))
 
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
         """Return log lines after the line `after`, oldest first."""
@@ -215,82 +226,3 @@ class JobStore:
     def ping(self) -> None:
         """Raise StoreUnavailableError if Redis does not answer."""
         self._connector.read(lambda client: client.ping())
-
-
-def _words(jobs: Iterable[NewJob]) -> list[Word]:
-    words: list[Word] = []
-    for job in jobs:
-        words += job
-    return words
-
-
-def _created(answer: Sequence[Any]) -> Created:
-    at_ms, *others = answer
-    names = [name.decode() if isinstance(name, bytes) else name for name in others]
-    return Created(int(at_ms), dict(zip(names[::2], names[1::2], strict=True)))
-
-
-def _claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:
-    return (claimant.worker, claimant.node, claimant.slots, _ms(claimant.lease), claim)
-
-
-def _settlement_words(job_id: str, fence: int, settlement: Settlement, guard: str) -> tuple[Word, ...]:
-    """Return what settle.lua reads up to the log lines."""
-    return (
-        job_id,
-        fence,
-        guard,
-        settlement.status,
-        settlement.event,
-        settlement.result,
-        settlement.error,
-        settlement.message,
-        settlement.delay_ms,
-        settlement.reason,
-        settlement.wakeup,
-        settlement.costs,
-        settlement.outputs,
-        len(settlement.lines),
-        *settlement.lines,
-    )
-
-
-def _claimed(answer: Any) -> Grant | Refusal:
-    match answer:
-        case [b"granted", *grant]:
-            return _grant(grant)
-        case [b"gone", status]:
-            return Refusal(status.decode())
-        case [b"parked"]:
-            return Refusal("series")
-        case [b"no_slot" | b"paused" as reason]:
-            return Refusal(reason.decode())
-    raise ValueError(f"claim.lua answered {answer!r}")
-
-
-def _grant(words: Sequence[Any]) -> Grant:
-    job_id, job_type, priority, fence, attempts, retries, spec, waited = words
-    return Grant(
-        id=job_id.decode(),
-        type=job_type.decode(),
-        priority=int(priority),
-        fence=int(fence),
-        attempts=int(attempts),
-        retries=int(retries),
-        spec=orjson.loads(spec),
-        waited_ms=int(waited),
-    )
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)
-
-
-def _named(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    return {name.decode(): value for name, value in fields.items()}
-
-
-def _paired(flat: Any) -> dict[str, bytes]:
-    if isinstance(flat, dict):
-        return _named(flat)
-    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}

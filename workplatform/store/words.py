@@ -1,0 +1,94 @@
+"""How the store spells calls of its scripts, and reads what they answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from workplatform.store.connection import Word
+from workplatform.store.records import Claimant, Created, Grant, NewJob, Refusal, Settlement
+
+
+def job_words(jobs: Iterable[NewJob]) -> list[Word]:
+    """Return jobs to create as create() of the scripts reads them."""
+    return [word for job in jobs for word in job]
+
+
+def read_created(answer: Sequence[Any]) -> Created:
+    """Read what create() of the scripts returns."""
+    at_ms, *others = answer
+    names = [name.decode() if isinstance(name, bytes) else name for name in others]
+    return Created(int(at_ms), dict(zip(names[::2], names[1::2], strict=True)))
+
+
+def claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:
+    """Return who claims, as claim.lua reads it."""
+    return (claimant.worker, claimant.node, claimant.slots, in_ms(claimant.lease), claim)
+
+
+def settlement_words(job_id: str, fence: int, settlement: Settlement, guard: str) -> tuple[Word, ...]:
+    """Return what settle.lua reads up to the log lines."""
+    return (
+        job_id,
+        fence,
+        guard,
+        settlement.status,
+        settlement.event,
+        settlement.result,
+        settlement.error,
+        settlement.message,
+        settlement.delay_ms,
+        settlement.reason,
+        settlement.wakeup,
+        settlement.costs,
+        settlement.outputs,
+        len(settlement.lines),
+        *settlement.lines,
+    )
+
+
+def read_claim(answer: Any) -> Grant | Refusal:
+    """Read what claim.lua returns."""
+    match answer:
+        case [b"granted", *grant]:
+            return read_grant(grant)
+        case [b"gone", status]:
+            return Refusal(status.decode())
+        case [b"parked"]:
+            return Refusal("series")
+        case [b"no_slot" | b"paused" as reason]:
+            return Refusal(reason.decode())
+    raise ValueError(f"claim.lua answered {answer!r}")
+
+
+def read_grant(words: Sequence[Any]) -> Grant:
+    """Read a grant of claim.lua, without the word before it."""
+    job_id, job_type, priority, fence, attempts, retries, spec, waited = words
+    return Grant(
+        id=job_id.decode(),
+        type=job_type.decode(),
+        priority=int(priority),
+        fence=int(fence),
+        attempts=int(attempts),
+        retries=int(retries),
+        spec=orjson.loads(spec),
+        waited_ms=int(waited),
+    )
+
+
+def in_ms(duration: timedelta) -> int:
+    """Return a span in whole milliseconds."""
+    return round(duration.total_seconds() * 1000)
+
+
+def by_name(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """Decode the names of a hash's fields."""
+    return {name.decode(): value for name, value in fields.items()}
+
+
+def in_pairs(flat: Any) -> dict[str, bytes]:
+    """Return a hash that a script has answered as a flat list."""
+    if isinstance(flat, dict):
+        return by_name(flat)
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
