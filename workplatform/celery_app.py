@@ -48,7 +48,6 @@ _WORKER_MODULES: Final = (
     "celery.worker.autoscale",
     "celery.worker.components",
     "celery.worker.consumer.delayed_delivery",
-    "multiprocessing.forkserver",
 )
 _RETRY_FIRST_S: Final = 0.25
 _RETRY_MOST_S: Final = 2.0

@@ -1,6 +1,5 @@
 """Warm child processes of a worker, one a running job: crashes, hangs and memory of native code stay in them."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -11,9 +10,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import structlog
 
-from workplatform.child import Answer, Call, Command, Line, Returned, Told, serve
+from workplatform.child import Answer, Call, Command, Line, Returned, Told
 from workplatform.context import Completed, OnLine
 from workplatform.errors import ChildCrashedError, JobError
+from workplatform.nursery import Nurseling, nursery_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,15 +29,14 @@ _log = structlog.get_logger()
 
 
 class ChildPool:
-    """Lends children to the worker's threads; makes them as needed from a preloaded fork server.
+    """Lends children to the worker's threads; has them made as needed by this process's nursery.
 
-    `preload` names modules that children find already imported. Thread-safe. A child serves some hundred calls, and is
-    replaced after a crash or a kill.
+    `preload` names modules that children find already imported. Thread-safe, but best made before any thread is: see
+    nursery.py. A child serves some hundred calls, and is replaced after a crash or a kill.
     """
 
     def __init__(self, *, preload: Sequence[str]) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["workplatform.child", *preload])
+        self._nursery = nursery_of(os.getpid(), tuple(preload))
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._is_closed = False
@@ -115,7 +114,7 @@ class ChildPool:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            return _Child(self._context)
+            return _Child(self._nursery.bear())
 
     def _take_back(self, child: "_Child", *, is_reusable: bool) -> None:
         if not is_reusable:
@@ -131,11 +130,9 @@ class ChildPool:
 class _Child:
     """One child process and the pipe to it."""
 
-    def __init__(self, context: "multiprocessing.context.ForkServerContext") -> None:
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
+    def __init__(self, process: Nurseling) -> None:
+        self._process = process
+        self._connection = process.connection
         self._runs_program = False
         self.calls = 0
 
@@ -164,15 +161,13 @@ class _Child:
             self._signal_group(signal.SIGTERM)
             self._drain(time.monotonic() + _GRACE_S)
         self._signal_group(signal.SIGKILL)
-        self._connection.close()
         self._process.join()
         self._process.close()
 
     def close(self) -> None:
         """Let an idle child end by itself."""
         self._connection.close()
-        self._process.join(timeout=_GRACE_S)
-        if self._process.is_alive():
+        if not self._process.join(_GRACE_S):
             self._signal_group(signal.SIGKILL)
             self._process.join()
         self._process.close()
@@ -188,12 +183,11 @@ class _Child:
 
     def _signal_group(self, number: signal.Signals) -> None:
         try:
-            os.killpg(self._process.pid or 0, number)
-        except ProcessLookupError:
-            return
-        except PermissionError:
-            # The group is not made yet, or the child is a zombie.
-            self._process.kill()
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # The group is not made yet, or has ended; macOS says the latter of zombies.
+            if not self._process.join(0):
+                os.kill(self._process.pid, number)
 
     def _crash(self) -> ChildCrashedError:
         self._process.join(timeout=1)

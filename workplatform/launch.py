@@ -20,6 +20,7 @@ from workplatform import alive, embedded, logs, processes, runlock
 from workplatform.address import local_host, local_url
 from workplatform.errors import AlreadyRunningError, SettingsError, StoreUnavailableError
 from workplatform.linelog import LineLog, LineStream
+from workplatform.registry import preloads
 from workplatform.runlock import RunLock
 from workplatform.settings import Settings
 from workplatform.supervisor import Role, Supervisor
@@ -114,6 +115,9 @@ def _preload(settings: Settings, lock: RunLock) -> list[Role]:
     worker, scheduler, bootstrap, celery = (importlib.import_module(name) for name in _ROLE_MODULES)
     platform = bootstrap.build(settings)
     celery.warm()
+    for declared in platform.registry.values():
+        for module in preloads(declared):
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()
     starts = {queue: partial(worker.run, platform, queue) for queue in sorted(platform.registry.queues)}

@@ -27,6 +27,7 @@ from workplatform.errors import PlatformError, SettingsError, StoreUnavailableEr
 from workplatform.executor import Executor
 from workplatform.gauge import Gauge
 from workplatform.heart import Chore, Heart
+from workplatform.nursery import nursery_of
 from workplatform.registry import JobType, preloads
 from workplatform.settings import Settings, load
 from workplatform.storage.files import remotes_of
@@ -52,8 +53,7 @@ class Crew:
         self._sign = SignOfLife(settings.alive_folder, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
         self._remotes = remotes_of(settings, platform.outbound)
-        types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
-        self._children = ChildPool(preload=sorted({module for declared in types for module in preloads(declared)}))
+        self._children = ChildPool(preload=_preloads(platform, queues))
         self._heart = Heart(
             platform.store,
             interval=settings.heartbeat,
@@ -146,6 +146,7 @@ def run(platform: Platform, queue: str) -> int:
     """Serve a queue until SIGTERM; returns the exit code. Raises SettingsError for a queue without job types."""
     global _platform
     _platform, settings = platform, platform.settings
+    nursery_of(os.getpid(), _preloads(platform, [queue]))  # as long as there is little that is not shared
     # Celery warns root of pickled messages; ours are JSON and nothing else is accepted.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     # Told at each lost connection: that Celery 6 would end what runs then. Ours runs on, by its own lease.
@@ -197,6 +198,12 @@ def _hired(worker: str, conf: Any, options: dict[str, Any]) -> Crew:
     Consumer.turned = staticmethod(crew.show_life)
     Consumer.has_room = staticmethod(lambda: crew.executor.has_room(queues[0]))
     return crew
+
+
+def _preloads(platform: Platform, queues: list[str]) -> tuple[str, ...]:
+    """Return the modules that the children of these queues' job types should find imported."""
+    types = [declared for queue in queues for declared in platform.registry.queues.get(queue, [])]
+    return tuple(sorted({module for declared in types for module in preloads(declared)}))
 
 
 def _concurrency(settings: Settings, queue: str, types: list[JobType]) -> int:
