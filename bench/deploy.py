@@ -29,7 +29,7 @@ def main() -> None:
         root = Path(name)
         make_repository(root / "repo")
         pool = ChildPool(preload=preloads(declared))
-        pool.call(time.sleep, no_watch, 0)  # a worker has its fork server already
+        pool.call(time.sleep, no_watch, 0)  # a worker has its nursery already
         first: list[tuple[float, float]] = []
         following: list[tuple[float, float]] = []
         for number in range(ROUNDS):

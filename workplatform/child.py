@@ -206,7 +206,7 @@ def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]
 
 
 def _end_all(process: "subprocess.Popen[bytes]") -> NoReturn:
-    """End this process and its group, as the worker would have done; the fork server lives as long as its children."""
+    """End this process and its group, as the worker would have done; the nursery lives as long as its children."""
     os.killpg(0, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE_S)
