@@ -16,10 +16,12 @@ from workplatform.cli import COMMANDS
 from workplatform.cli.config import shown
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
-from workplatform.settings import SECRETS, Settings, load
+from workplatform.settings import FAMILIES, SECRETS, Settings, load
 from workplatform.states import TRANSITIONS, Event, Status, WaitingReason
 from workplatform.submission import Submission
 from workplatform.wire import callback_document
+
+_NAMES = {family: f"{prefix}*" for prefix, family in FAMILIES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +72,11 @@ def test_the_settings_are_those_of_the_code() -> None:
     expected = []
     for name, info in Settings.model_fields.items():
         default = "the host's name" if name == "node_name" else shown(info.default)
-        expected.append(["CONCURRENCY_*" if name == "concurrency" else name.upper(), default, info.description])
+        expected.append([_NAMES.get(name, name.upper()), default, info.description])
     rows = table("docs/operating.md", "name", "default", "meaning")
     rows = [[name.strip("`"), default.strip("`"), meaning] for name, default, meaning in rows]
-    assert [row for row in rows if row[0] != "CONCURRENCY_*"] == [row for row in expected if row[0] != "CONCURRENCY_*"]
+    families = _NAMES.values()
+    assert [row for row in rows if row[0] not in families] == [row for row in expected if row[0] not in families]
     assert [row[0] for row in rows] == [row[0] for row in expected]
 
 
@@ -86,7 +89,7 @@ def test_the_example_of_an_env_file_spells_out_the_defaults(here: Path, registry
         queue: max(declared.concurrency for declared in types) for queue, types in registry.queues.items()
     }
     defaults = load({}, env_file=here / "none").settings
-    own = {"node_name": defaults.node_name, "concurrency": {}}
+    own = {"node_name": defaults.node_name, "concurrency": {}, "retentions": {}}
     assert loaded.settings.model_copy(update=own) == defaults
 
 
@@ -100,7 +103,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
         name
         for document in DOCUMENTS
         for name in re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z]+)+)(?:=[^`]*)?`", text_of(document))
-        if not name.startswith("CONCURRENCY_")
+        if not name.startswith(tuple(FAMILIES))
     }
     assert named and named <= known
 

@@ -8,6 +8,7 @@ from workplatform.embedded import address
 from workplatform.firing import Firing
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
+from workplatform.retention import sweeping_rules
 from workplatform.scheduling import ScheduleService
 from workplatform.service import JobService
 from workplatform.settings import Settings
@@ -16,6 +17,7 @@ from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
 from workplatform.submission import Submitter
 from workplatform.superseding import Superseding
+from workplatform.sweeping import Sweeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Platform:
     outbound: Outbound
     schedules: ScheduleService
     firing: Firing
+    sweeping: Sweeping
 
     def close(self) -> None:
         """Close every connection."""
@@ -41,11 +44,13 @@ class Platform:
 def build(settings: Settings) -> Platform:
     """Build the platform.
 
-    Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS or a CONCURRENCY_... of no queue.
+    Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS, a CONCURRENCY_... of no queue or
+    a RETENTION_... that means nothing.
     """
     outbound = Outbound(allowed_hosts=settings.allowed_hosts, allow_loopback=settings.is_keyless)
     registry = discover(settings.job_packages)
     settings.check_queues(registry.queues)
+    rules = sweeping_rules(settings.retention, settings.retentions, registry)
     connector = Connector(address(settings))
     store = JobStore(connector, prefix=settings.key_prefix)
     submitter = Submitter(registry, Wakeups().build)
@@ -60,4 +65,7 @@ def build(settings: Settings) -> Platform:
     superseding = Superseding(registry, store, callbacks)
     firing = Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)
     schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
-    return Platform(settings, registry, connector, store, submitter, callbacks, service, outbound, schedules, firing)
+    sweeping = Sweeping(store, rules)
+    return Platform(
+        settings, registry, connector, store, submitter, callbacks, service, outbound, schedules, firing, sweeping
+    )

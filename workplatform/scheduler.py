@@ -43,7 +43,7 @@ class Scheduler:
         self._firing = platform.firing
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
-        self._retention = platform.settings.retention
+        self._sweeping = platform.sweeping
         self._no_reaping_before = 0.0
         self._next: dict[Callable[[], None], float] = {}
 
@@ -59,7 +59,7 @@ class Scheduler:
                 self._reap(job_id)
         self._firing.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
-        self._every(_SWEEP_EVERY_S, self._sweep)
+        self._every(_SWEEP_EVERY_S, self._sweeping.tick)
 
     def have_mercy(self) -> None:
         """Take no job from its worker for some seconds: after an outage workers need a moment to renew."""
@@ -114,10 +114,6 @@ class Scheduler:
                     record = self._record(job_id)
                     if record and self._store.repush(job_id, self._submitter.wakeup(record)):
                         _log.warning("message_lost", job_id=job_id, queue=queue)
-
-    def _sweep(self) -> None:
-        while self._store.sweep(self._retention, _BATCH) == _BATCH:
-            continue
 
     def _record(self, job_id: str) -> Record | None:
         try:

@@ -46,6 +46,13 @@ def _some_jobs(value: int) -> int:
     return value
 
 
+def _some_time_or_jobs(value: float) -> float:
+    longest_s = _LONGEST / timedelta(seconds=1)
+    if not 0 < value <= longest_s:
+        raise ValueError(f"must be more than 0 and at most {longest_s:.0f}")
+    return value
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if not url.startswith(_REDIS_SCHEMES):
@@ -63,3 +70,4 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Paths = Annotated[tuple[AbsolutePath, ...], BeforeValidator(split)]
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_bounded)]
 Jobs = Annotated[int, AfterValidator(_some_jobs)]
+Kept = Annotated[float, AfterValidator(_some_time_or_jobs)]

@@ -23,10 +23,12 @@ from pydantic import (
 
 from workplatform.errors import SettingsError
 from workplatform.secretfiles import with_secrets
-from workplatform.setting_kinds import AbsolutePath, Jobs, Paths, RedisUrl, Seconds, Words, split
+from workplatform.setting_kinds import AbsolutePath, Jobs, Kept, Paths, RedisUrl, Seconds, Words, split
 from workplatform.signing import read_keys
 
 CONCURRENCY_PREFIX = "CONCURRENCY_"
+# Settings of which there may be several: what their names begin with, and the field that holds them all.
+FAMILIES = {CONCURRENCY_PREFIX: "concurrency", "RETENTION_": "retentions"}
 Source = Literal["environment", ".env", "default"]
 
 
@@ -78,6 +80,9 @@ class Settings(BaseModel):
         timedelta(seconds=10), description="Seconds that running jobs get to end when the platform stops"
     )
     retention: Seconds = Field(timedelta(days=7), description="Seconds that a finished job and its log are kept")
+    retentions: Mapping[str, Kept] = Field(
+        {}, description="The same by status and type, and how many are kept, as RETENTION_FAILED=2592000"
+    )
     durability: Literal["everysec", "always"] = Field(
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )
@@ -232,19 +237,17 @@ def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = No
     environ = os.environ if environ is None else environ
     in_file = {k: v for k, v in dotenv_values(env_file or Path(".env")).items() if v is not None}
     values: dict[str, Any] = {}
-    concurrency: dict[str, str] = {}
     sources: dict[str, Source] = dict.fromkeys(Settings.model_fields, "default")
     for origin, mapping in (("environment", environ), (".env", in_file)):
         for name, text in with_secrets(mapping, SECRETS).items():
             field = name.lower()
-            if name.startswith(CONCURRENCY_PREFIX):
-                concurrency.setdefault(_dashed(field.removeprefix(CONCURRENCY_PREFIX.lower())), text)
-                sources["concurrency"] = origin  # type: ignore[assignment]
+            if prefix := next(filter(name.startswith, FAMILIES), None):
+                family = FAMILIES[prefix]
+                values.setdefault(family, {}).setdefault(_dashed(field.removeprefix(prefix.lower())), text)
+                sources[family] = origin  # type: ignore[assignment]
             elif name == field.upper() and field in Settings.model_fields and field not in values:
                 values[field] = text
                 sources[field] = origin  # type: ignore[assignment]
-    if concurrency:
-        values["concurrency"] = concurrency
     return Loaded(_validate(values), sources)
 
 
@@ -263,7 +266,8 @@ def _validate(values: Mapping[str, Any]) -> Settings:
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
     field, *within = map(str, location)
-    name = _concurrency_name(within[0]) if field == "concurrency" and within else "_".join((field, *within)).upper()
+    prefix = next((prefix for prefix, family in FAMILIES.items() if family == field and within), None)
+    name = prefix + within[0].replace("-", "_").upper() if prefix else "_".join((field, *within)).upper()
     return f"{name}: {message.removeprefix('Value error, ')}"
 
 

@@ -19,6 +19,7 @@ from tests.builders import (
 )
 from tests.waiting import eventually
 from workplatform.errors import JobNotFoundError
+from workplatform.retention import sweeping_rules
 from workplatform.states import Status
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
@@ -294,8 +295,8 @@ def test_sweeping_removes_old_final_jobs_and_every_trace_of_them(store: JobStore
     claim(store, done)
     store.beat(LEASE, [Beat(done.id, 1, lines=["a line"])])
     store.settle(done.id, 1, completed())
-    assert store.sweep(timedelta(hours=1), 10) == 0
-    assert store.sweep(NOW, 10) == 1
+    assert store.sweep(sweeping_rules(timedelta(hours=1), {}, ["nap"]), 10) == 0
+    assert store.sweep(sweeping_rules(NOW, {}, ["nap"]), 10) == 1
     with pytest.raises(JobNotFoundError):
         store.get(done.id)
     assert store.logs(done.id) == []

@@ -10,6 +10,7 @@ import pytest
 
 from tests.builders import a_job, claim, completed
 from workplatform.errors import JobNotFoundError, ScheduleNotFoundError
+from workplatform.retention import sweeping_rules
 from workplatform.states import Status
 from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
@@ -141,7 +142,7 @@ def test_skip_makes_none_while_the_last_job_goes_on(store: JobStore) -> None:
 def test_a_last_job_that_retention_has_removed_overlaps_nothing(store: JobStore) -> None:
     entry, first = after_one(store)
     store.cancel(first.id, message="", callbacks=[])
-    assert store.sweep(timedelta(seconds=-1), 10) == 1
+    assert store.sweep(sweeping_rules(timedelta(seconds=-1), {}, []), 10) == 1
     assert fire(store, entry, overlap="skip").outcome == "created"
     assert fire(store, store.schedules.get("s"), due=None, overlap="replace").outcome == "created"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from workplatform.settings import CONCURRENCY_PREFIX, Settings, load
+from workplatform.settings import FAMILIES, Settings, load
 
 _MASK = "********"
 
@@ -60,4 +60,4 @@ def _mask(secret: str) -> str:
 
 
 def _name(field: str) -> str:
-    return f"{CONCURRENCY_PREFIX}*" if field == "concurrency" else field.upper()
+    return next((f"{prefix}*" for prefix, family in FAMILIES.items() if family == field), field.upper())

@@ -210,9 +210,9 @@ class JobStore:
         """Give a queued job a new message, first in line."""
         return bool(self._scripts("repush", job_id, message))
 
-    def sweep(self, age: timedelta, most: int) -> int:
-        """Remove final jobs that ended longer ago than `age`; returns how many."""
-        return int(self._scripts("sweep", in_ms(age), most))
+    def sweep(self, rules: bytes, most: int) -> int:
+        """Remove jobs that have ended and that the rules of sweep.lua do not keep; returns how many were looked at."""
+        return int(self._scripts("sweep", most, rules))
 
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
         """Return log lines after the line `after`, oldest first."""

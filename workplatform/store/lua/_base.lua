@@ -14,6 +14,7 @@ end
 
 local function job_key(id) return P .. 'job:' .. id end
 local function index_key(type, status) return P .. 'index:' .. type .. ':' .. status end
+local function finished_key(type, status) return P .. 'finished:' .. type .. ':' .. status end
 local function series_key(series) return P .. 'series:' .. series end
 local function holder_key(series) return P .. 'holder:' .. series end
 local function unique_key(type, unique) return P .. 'unique:' .. type .. ':' .. unique end

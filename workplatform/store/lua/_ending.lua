@@ -7,8 +7,8 @@ local function unclaim(id, node)
 end
 
 -- Does what every ending of a job has in common; `record` is {series, unique, expiresAt, deadline}.
-local function conclude(id, type, now, record)
-  redis.call('ZADD', P .. 'finished', now, id)
+local function conclude(id, type, status, now, record)
+  redis.call('ZADD', finished_key(type, status), now, id)
   if record[1] then leave_series(record[1], id) end
   if record[2] and redis.call('GET', unique_key(type, record[2])) == id then
     redis.call('DEL', unique_key(type, record[2]))
@@ -39,6 +39,6 @@ local function end_job(id, next_status, event, text, failure, spares_running)
   move(id, type, status, next_status)
   emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
     'error', failure})
-  conclude(id, type, now, {record[9], record[10], record[11], record[12]})
+  conclude(id, type, next_status, now, {record[9], record[10], record[11], record[12]})
   return status
 end

@@ -13,7 +13,7 @@ if record[6] then
   redis.call('SET', unique_key(type, record[6]), id)
 end
 
-redis.call('ZREM', P .. 'finished', id)
+redis.call('ZREM', finished_key(type, status), id)
 redis.call('HDEL', key, 'error', 'result', 'finishedAt', 'startedAt', 'stage', 'message', 'progress', 'retries',
   'attempts', 'outputs', 'expiresAt', 'deadline')
 redis.call('HSET', key, 'status', 'queued')

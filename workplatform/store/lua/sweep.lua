@@ -1,11 +1,51 @@
--- Removes final jobs that ended long ago, a bounded number a call, so that Redis is never held up.
--- ARGV: age in ms, most jobs.
--- Returns how many were removed.
-local ids = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', now_ms() - ARGV[1], 'LIMIT', 0, ARGV[2])
-for _, id in ipairs(ids) do
-  local record = redis.call('HMGET', job_key(id), 'type', 'status')
-  if record[1] then redis.call('ZREM', index_key(record[1], record[2]), id) end
-  redis.call('ZREM', P .. 'finished', id)
-  redis.call('DEL', job_key(id), P .. 'logs:' .. id)
+-- Removes jobs that ended long ago or are too many, a bounded number a call, so that Redis is never held up.
+-- ARGV: most jobs, rules (JSON): {ages: {"TYPE:STATUS", or ":STATUS" for all other types: ms},
+--       bounds: [{types: [...] (none = all), statuses: [...], most}]}, by which the oldest go.
+-- Returns how many were removed, or moved out of the former index `finished`, which was one for all.
+local most, rules = tonumber(ARGV[1]), cjson.decode(ARGV[2])
+local now, types, done = now_ms(), redis.call('SMEMBERS', P .. 'types'), 0
+
+local former = redis.call('ZRANGE', P .. 'finished', 0, most - 1, 'WITHSCORES')
+for at = 1, #former, 2 do
+  local record = redis.call('HMGET', job_key(former[at]), 'type', 'status')
+  if record[1] and FINAL[record[2]] then
+    redis.call('ZADD', finished_key(record[1], record[2]), 'NX', former[at + 1], former[at])
+  end
+  redis.call('ZREM', P .. 'finished', former[at])
+  done = done + 1
 end
-return #ids
+
+for _, type in ipairs(types) do
+  for _, status in ipairs(ENDED) do
+    local age = rules.ages[type .. ':' .. status] or rules.ages[':' .. status]
+    local old = redis.call('ZRANGEBYSCORE', finished_key(type, status), '-inf', now - age, 'LIMIT', 0, most - done)
+    for _, id in ipairs(old) do remove_job(id, type, status) end
+    done = done + #old
+  end
+end
+
+-- The oldest job of a bound's types and statuses, as {type, status, id}, and how many there are.
+local function oldest(bound)
+  local count, found, first = 0, nil, math.huge
+  for _, type in ipairs(bound.types or types) do
+    for _, status in ipairs(bound.statuses) do
+      local key = finished_key(type, status)
+      count = count + redis.call('ZCARD', key)
+      local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+      if head[1] and tonumber(head[2]) < first then
+        found, first = {type, status, head[1]}, tonumber(head[2])
+      end
+    end
+  end
+  return found, count
+end
+
+for _, bound in ipairs(rules.bounds) do
+  while done < most do
+    local job, count = oldest(bound)
+    if count <= bound.most then break end
+    remove_job(job[3], job[1], job[2])
+    done = done + 1
+  end
+end
+return done

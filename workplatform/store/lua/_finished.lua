@@ -1,0 +1,10 @@
+-- What has ended: how it is kept, and how it is removed.
+
+local ENDED = {'completed', 'failed', 'cancelled'}
+
+-- Removes a job that has ended, and all that is kept of it.
+local function remove_job(id, type, status)
+  redis.call('ZREM', finished_key(type, status), id)
+  redis.call('ZREM', index_key(type, status), id)
+  redis.call('DEL', job_key(id), P .. 'logs:' .. id)
+end
