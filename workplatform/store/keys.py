@@ -4,6 +4,9 @@
 |---|--------|---|---|
 | job:ID | hash | the record, the truth about a job; fields in `records.py` | RETENTION after end |
 | logs:ID | stream | the job's log, one entry a line, at most LOG_LINES | with the record |
+| deliveries:ID | list | jobs that tell a receiver about the job, oldest first, at most 200 | with the record |
+| progress:ID | list | those of them that tell of its progress, at most 10 | with the record |
+| attempts:ID | list | what each attempt has found: `STARTED_MS JSON`, at most 50 | with the record |
 | index:TYPE:STATUS | zset | ids of the jobs of a type in a status; ordered by id | while in that status |
 | types | set | every job type that ever had a job | for ever |
 | QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest right | until popped |
@@ -17,8 +20,7 @@
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
 | idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
 | leases | zset | running jobs by the end of their lease (ms) | while running |
-| finished:TYPE:STATUS | zset | final jobs of a type in a status by the moment they ended (ms) | RETENTION after end |
-| finished | zset | what those before version 2 of the record had instead of these; sweeping moves it | until moved |
+| finished | zset | final jobs by the moment they ended (ms) | RETENTION after end |
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
 | slots:NODE | set | running jobs that take one of the node's MAX_CONCURRENT_JOBS | while running |
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |

@@ -183,6 +183,7 @@ class Settlement:
     lines: Sequence[str] = ()
     callbacks: Sequence[NewJob] = ()
     outputs: bytes = b""
+    found: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

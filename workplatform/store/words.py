@@ -43,6 +43,7 @@ def settlement_words(job_id: str, fence: int, settlement: Settlement, guard: str
         settlement.wakeup,
         settlement.costs,
         settlement.outputs,
+        settlement.found,
         len(settlement.lines),
         *settlement.lines,
     )

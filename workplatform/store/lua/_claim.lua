@@ -5,7 +5,7 @@
 local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
-    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline')
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -16,6 +16,10 @@ local function claim_job(id, claimant, message)
   local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
   -- The scheduler is about to end it.
   if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end
+  if record[17] and not is_current(record[17]) then
+    end_job(id, 'cancelled', 'job:cancelled', 'the job that it tells of has gone on', '', false)
+    return {'gone', 'cancelled'}
+  end
   if is_paused(queue) then
     redis.call('RPUSH', list_key(queue, priority), message)
     return {'paused'}

@@ -30,6 +30,7 @@ local function impose(id, type, number, terms, now)
     redis.call('HSET', job_key(id), 'series', terms.series)
     redis.call('ZADD', series_key(terms.series), number, id)
   end
+  if terms.about then note_delivery(id, terms) end
 end
 
 local NO_TERMS = {}
@@ -37,7 +38,8 @@ local NO_TERMS = {}
 -- Creates jobs from `args`, seven words a job, from position `first` on:
 -- id, type, queue, priority, spec (JSON), message, terms ('' = none, or a JSON object, moments and spans in ms):
 --   delay or runAt: not before;  ttl or expiresAt: fails if not begun by then;  within or deadline: fails if not ended;
---   unique: not made while another active job of its type has the same word;  series: see below.
+--   unique: not made while another active job of its type has the same word;  series: see below;
+--   about, tells, whilst: see note_delivery().
 -- One call per list and index, not per job: bulk submission lives on that.
 -- Returns {moment, id and the id of the active job in its place, for each that was not made}.
 local function create(args, first)

@@ -3,24 +3,26 @@
 --       next status, event, result (JSON or ''), error (JSON or ''), message for people, delay in ms, reason,
 --       Celery message (for queued), costs ('attempt', 'retry' or 'nothing': 'retry' uses up one of the retries,
 --       'nothing' gives the attempt back), outputs made visible (JSON list of objects with a `uri`, or ''; those of
---       earlier attempts stay listed), number of log lines, the lines, number of words about the next claim (0, or
---       5: worker, node, slots, lease in ms, claim; then the queue's next job is claimed too), those words, then a
---       callback job as for create().
+--       earlier attempts stay listed), what the attempt found (JSON or ''), number of log lines, the lines, number of
+--       words about the next claim (0, or 5: worker, node, slots, lease in ms, claim; then the queue's next job is
+--       claimed too), those words, then a callback job as for create().
 -- Returns {'ok'}, {'ok', grant as in claim.lua}, or {'lost'} if the job is not this attempt's any more: then nothing
 -- is changed. A call repeated after a lost answer gets {'lost', the same grant}.
 local id, fence, guard, next_status, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local result, failure, text, delay, reason = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10]
-local message, costs, outputs, count = ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14])
-local words = tonumber(ARGV[15 + count])
+local message, costs, outputs, found, count = ARGV[11], ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[15])
+local words = tonumber(ARGV[16 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
-  'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline')
+  'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline', 'startedAt')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
-local at = 16 + count
+local at = 17 + count
 local claimant = words > 0 and {ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]}
 
+-- The attempt was made, whatever has become of the job meanwhile.
+if found ~= '' and record[2] == fence then note_attempt(id, record[17], found) end
 if record[1] ~= 'running' or record[2] ~= fence then
   local next_id = claimant and record[2] == fence and record[11]
   if next_id and redis.call('HGET', job_key(next_id), 'claim') == claimant[5] then
@@ -32,7 +34,7 @@ if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now
 
 unclaim(id, record[6])
 if record[13] then release_series(record[13], id, fence) end
-append_logs(id, {unpack(ARGV, 15, 14 + count)})
+append_logs(id, {unpack(ARGV, 16, 15 + count)})
 move(id, type, 'running', next_status)
 
 -- Lists what either list has, by uri, older first.
@@ -60,7 +62,7 @@ if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
   set('finishedAt', now)
-  conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16]})
+  conclude(id, type, now, {record[13], record[14], record[15], record[16]})
 elseif next_status == 'scheduled' then
   set('reason', reason)
   set('dueAt', now + delay)
