@@ -18,7 +18,18 @@ Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
-_PARTS: Final = ("_base", "_queue", "_series", "_schedule", "_deliveries", "_create", "_slots", "_ending", "_claim")
+_PARTS: Final = (
+    "_base",
+    "_deliveries",
+    "_finished",
+    "_queue",
+    "_series",
+    "_schedule",
+    "_create",
+    "_slots",
+    "_ending",
+    "_claim",
+)
 _SOURCES: Final = {
     entry.name.removesuffix(".lua"): entry.read_text("utf-8")
     for entry in (files("workplatform.store") / "lua").iterdir()

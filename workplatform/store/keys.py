@@ -20,7 +20,8 @@
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
 | idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
 | leases | zset | running jobs by the end of their lease (ms) | while running |
-| finished | zset | final jobs by the moment they ended (ms) | RETENTION after end |
+| finished:TYPE:STATUS | zset | final jobs of a type in a status by the moment they ended (ms) | RETENTION after end |
+| finished | zset | what those before version 2 of the record had instead of these; sweeping moves it | until moved |
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
 | slots:NODE | set | running jobs that take one of the node's MAX_CONCURRENT_JOBS | while running |
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |

@@ -7,4 +7,5 @@ local function remove_job(id, type, status)
   redis.call('ZREM', finished_key(type, status), id)
   redis.call('ZREM', index_key(type, status), id)
   redis.call('DEL', job_key(id), P .. 'logs:' .. id)
+  forget_deliveries(id)
 end

@@ -62,7 +62,7 @@ if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
   set('finishedAt', now)
-  conclude(id, type, now, {record[13], record[14], record[15], record[16]})
+  conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16]})
 elseif next_status == 'scheduled' then
   set('reason', reason)
   set('dueAt', now + delay)
