@@ -31,6 +31,7 @@ COMMANDS = {
     "purge": "workplatform.cli.queues:purge",
     "schedules": "workplatform.cli.schedules:schedules",
     "doctor": "workplatform.cli.doctor:doctor",
+    "fsck": "workplatform.cli.fsck:fsck",
     "config": "workplatform.cli.config:config",
     "version": "workplatform.cli.version:version",
     "api": "workplatform.cli.roles:api",

@@ -1,0 +1,1 @@
+"""The check of the store: whether everything that is derived from the jobs' records agrees with them."""

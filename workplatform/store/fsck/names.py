@@ -1,0 +1,36 @@
+"""Names of the keys that only a check reads by itself; what each is stands in ../keys.py."""
+
+from typing import Final
+
+from workplatform.states import Status
+from workplatform.store.keys import Keys
+
+_STEP_OF_PRIORITY: Final = "\x06\x16"  # kombu's
+
+
+class Names(Keys):
+    """The keys, all of them."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(prefix)
+        self.types = f"{prefix}types"
+        self.scheduled = f"{prefix}scheduled"
+        self.limited = f"{prefix}limited"
+        self.leases = f"{prefix}leases"
+        self.finished = f"{prefix}finished"
+
+    def index(self, job_type: str, status: Status) -> str:
+        """Return the key of the jobs of a type in a status."""
+        return f"{self.prefix}index:{job_type}:{status}"
+
+    def slots(self, node: str) -> str:
+        """Return the key of the jobs that take a slot of a node."""
+        return f"{self.prefix}slots:{node}"
+
+    def unique(self, job_type: str, word: str) -> str:
+        """Return the key of a uniqueKey."""
+        return f"{self.prefix}unique:{job_type}:{word}"
+
+    def messages(self, queue: str, priority: int) -> str:
+        """Return the key of the list that Celery pops from."""
+        return f"{self.prefix}{queue}{_STEP_OF_PRIORITY}{priority}" if priority else f"{self.prefix}{queue}"

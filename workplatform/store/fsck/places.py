@@ -1,0 +1,99 @@
+"""Places: where a job has to stand, and may stand, besides its record. This states the rules a second time on purpose.
+
+The Lua scripts keep the places up to date step by step; here they follow from the record alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from workplatform.states import FINAL, Status
+from workplatform.store.fsck.names import Names
+
+FIELDS: Final = (
+    "type",
+    "queue",
+    "priority",
+    "status",
+    "createdAt",
+    "sequence",
+    "dueAt",
+    "finishedAt",
+    "expiresAt",
+    "deadline",
+    "series",
+    "unique",
+    "node",
+    "fence",
+    "startedAt",
+)
+_ALWAYS: Final = ("type", "queue", "priority", "status", "createdAt")
+_WAITS: Final = (Status.WAITING, Status.SCHEDULED)
+
+Fields = Mapping[str, str]
+TakesSlot = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A member of a zset or a set, or a string that names the job; `score` None is any."""
+
+    kind: Literal["zset", "set", "string"]
+    key: str
+    member: str
+    score: float | None = None
+    is_required: bool = True
+
+
+def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> Iterator[Place]:
+    """Give every place of a job whose record has no faults."""
+    status, job_type = Status(fields["status"]), fields["type"]
+    yield Place("zset", keys.index(job_type, status), job_id, 0)
+    yield Place("set", keys.types, job_type)
+    if status is Status.QUEUED:
+        yield Place("zset", keys.queued(fields["queue"], int(fields["priority"])), job_id, _number(fields, "sequence"))
+    if status is Status.RUNNING:
+        yield Place("zset", keys.leases, job_id)
+        yield Place("set", keys.slots(fields.get("node", "")), job_id, is_required=takes_slot(job_type))
+    if status in _WAITS and "dueAt" in fields:
+        yield Place("zset", keys.scheduled, job_id, _number(fields, "dueAt"))
+    if status in FINAL:
+        yield Place("zset", keys.finished, job_id, _number(fields, "finishedAt"))
+    yield from _claims(job_id, fields, keys, is_active=status not in FINAL)
+
+
+def _claims(job_id: str, fields: Fields, keys: Names, *, is_active: bool) -> Iterator[Place]:
+    """Give what a job holds only as long as it has not ended."""
+    moments = [float(fields[name]) for name in ("expiresAt", "deadline") if name in fields]
+    if moments and is_active:
+        yield Place("zset", keys.limited, job_id, min(moments))
+    if "unique" in fields and is_active:
+        yield Place("string", keys.unique(fields["type"], fields["unique"]), job_id)
+    if "series" in fields:  # the newest one stays listed while older ones are active
+        yield Place("zset", keys.series(fields["series"]), job_id, is_required=is_active)
+
+
+def faults(fields: Fields) -> Iterator[str]:
+    """Tell what is wrong with a record by itself, each as the end of a sentence that begins with the job."""
+    yield from (f"has no {name} in its record" for name in _ALWAYS if name not in fields)
+    status = fields.get("status")
+    if status is None:
+        return
+    if status not in set(Status):
+        yield f"has a status that does not exist: {status}"
+        return
+    needed = {
+        Status.QUEUED: ("sequence",),
+        Status.RUNNING: ("fence", "startedAt", "node"),
+        Status.SCHEDULED: ("dueAt",),
+        **dict.fromkeys(FINAL, ("finishedAt",)),
+    }
+    yield from (f"is {status} and has no {name}" for name in needed.get(Status(status), ()) if name not in fields)
+    if "finishedAt" in fields and status not in FINAL:
+        yield f"is {status} and has finishedAt"
+    if "dueAt" in fields and status not in _WAITS:
+        yield f"is {status} and has dueAt"
+
+
+def _number(fields: Fields, name: str) -> float | None:
+    return float(fields[name]) if name in fields else None

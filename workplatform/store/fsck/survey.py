@@ -1,0 +1,162 @@
+"""The survey: one pass over every key of the platform, each checked by what it is."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from workplatform.store.connection import Connector, Scripts
+from workplatform.store.fsck.books import BookCheck
+from workplatform.store.fsck.findings import Difference
+from workplatform.store.fsck.members import MemberCheck
+from workplatform.store.fsck.messages import MessageCheck
+from workplatform.store.fsck.names import Names
+from workplatform.store.fsck.places import TakesSlot
+from workplatform.store.fsck.reading import Reader, steps, text
+from workplatform.store.fsck.records import RecordCheck
+from workplatform.store.fsck.stream import StreamCheck
+from workplatform.store.keys import PRIORITIES
+
+Check = Callable[[Sequence[str]], Iterator[Difference]]
+
+# Longer than the scheduler needs to notice a lost message and to bring it back.
+PATIENCE_S: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Keys of one kind: how they are named after the prefix, what type they have, and what checks some of them."""
+
+    name: str
+    type: str
+    check: Check
+
+
+class Survey:
+    """Compares everything that is derived with the records, while the platform may be running.
+
+    Each comparison reads all that it rests on in one atomic step, so what moves meanwhile is no difference.
+    `takes_slot` tells of a job type whether its running jobs take a slot of their node. Methods raise
+    StoreUnavailableError.
+    """
+
+    def __init__(
+        self, connector: Connector, *, prefix: str, takes_slot: TakesSlot, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._reader = reader = Reader(connector)
+        self._scripts = Scripts(connector, prefix=prefix)
+        self._keys = keys = Names(prefix)
+        self._records = RecordCheck(reader, keys, takes_slot)
+        self._members = MemberCheck(reader, keys, takes_slot)
+        self._messages = MessageCheck(reader, keys, patience_s=patience_s)
+        self._books = BookCheck(reader, keys)
+        self._families = self._all_families()
+        self.jobs = 0
+        self.keys = 0
+
+    def differences(self) -> Iterator[Difference]:
+        """Check everything."""
+        queues = set[tuple[str, int]]()
+        for found in steps(self._reader.keys(f"{_escaped(self._keys.prefix)}*")):
+            names = [key.removeprefix(self._keys.prefix) for key in dict.fromkeys(found)]
+            types = self._reader.ask([("TYPE", self._keys.prefix + name) for name in names])
+            self.keys += len(names)
+            yield from self._checked(dict(zip(names, map(text, types), strict=True)))
+            queues |= {place for name in names if (place := _queue_of(name))}
+        yield from self._messages.differences(iter(sorted(queues)))
+        yield from StreamCheck(self._reader, self._keys).differences()
+
+    def mend(self, difference: Difference) -> bool:
+        """Remove a difference, if there is a safe way; False if there is none, or things have moved on."""
+        mend = difference.mend
+        if mend is None:
+            return False
+        record = self._keys.job(difference.subject) if mend.record else ""
+        guards = chain.from_iterable(mend.record.items())
+        return bool(self._scripts("mend", record, len(mend.record), *guards, mend.key, mend.text, *mend.command))
+
+    def _checked(self, types: dict[str, str]) -> Iterator[Difference]:
+        groups: dict[str, tuple[_Family, list[str]]] = {}
+        for name, found_type in types.items():
+            family = self._family(name)
+            if found_type == "none":  # gone since it was named
+                continue
+            key = self._keys.prefix + name
+            if family is None:
+                if found_type != "list":
+                    yield Difference("unknown", key, f"{key} is no key of the platform")
+            elif found_type != family.type:
+                yield Difference("unknown", key, f"{key} is a {found_type} and has to be a {family.type}")
+            else:
+                groups.setdefault(family.name, (family, []))[1].append(key)
+        for family, keys in groups.values():
+            yield from family.check(keys)
+
+    def _family(self, name: str) -> _Family | None:
+        return self._families.get(name) or self._families.get(name.partition(":")[0] + ":")
+
+    def _all_families(self) -> dict[str, _Family]:
+        """Name every kind of key: with a colon at its end where more follows."""
+        members, books = self._members, self._books
+        listed, slotted = _each(members.of_collection, is_sorted=True), _each(members.of_collection, is_sorted=False)
+        rows: list[tuple[str, str, Check]] = [
+            ("job:", "hash", self._of_jobs),
+            ("logs:", "stream", lambda keys: members.of_leavings(keys, self._keys.logs(""))),
+            ("index:", "zset", listed),
+            ("queued:", "zset", listed),
+            ("scheduled", "zset", listed),
+            ("limited", "zset", listed),
+            ("leases", "zset", listed),
+            ("finished", "zset", listed),
+            ("slots:", "set", slotted),
+            ("series:", "zset", _each(members.of_series)),
+            ("holder:", "string", _each(members.of_holder)),
+            ("unique:", "string", _each(members.of_owner)),
+            ("schedule:", "hash", self._of_schedules),
+            ("schedules", "zset", self._of_listed_schedules),
+            ("fires:", "list", self._of_histories),
+            ("idempotency:", "hash", books.of_passing),
+            ("worker:", "hash", books.of_passing),
+            *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:")),
+            *((name, "set", _nothing) for name in ("types", "paused", "_kombu.binding.")),
+            ("sequence", "string", _nothing),
+            ("events", "stream", _nothing),  # read by itself, from its beginning to its end
+        ]
+        return {name: _Family(name, kind, check) for name, kind, check in rows}
+
+    def _of_jobs(self, keys: Sequence[str]) -> Iterator[Difference]:
+        self.jobs += len(keys)
+        return self._records.differences([key.removeprefix(self._keys.job("")) for key in keys])
+
+    def _of_schedules(self, keys: Sequence[str]) -> Iterator[Difference]:
+        return self._books.of_schedules([key.removeprefix(self._keys.schedule("")) for key in keys])
+
+    def _of_listed_schedules(self, keys: Sequence[str]) -> Iterator[Difference]:
+        for key in keys:
+            for names in steps(self._reader.members(key, is_sorted=True)):
+                yield from self._books.of_schedules(names)
+
+    def _of_histories(self, keys: Sequence[str]) -> Iterator[Difference]:
+        return self._books.of_histories([key.removeprefix(self._keys.fires("")) for key in keys])
+
+
+def _each(check: Callable[..., Iterator[Difference]], **options: bool) -> Check:
+    def of_all(keys: Sequence[str]) -> Iterator[Difference]:
+        for key in keys:
+            yield from check(key, **options)
+
+    return of_all
+
+
+def _nothing(_keys: Sequence[str]) -> Iterator[Difference]:
+    return iter(())
+
+
+def _queue_of(name: str) -> tuple[str, int] | None:
+    match = re.fullmatch(r"queued:(.+):(\d)", name)
+    return (match[1], int(match[2])) if match and int(match[2]) in PRIORITIES else None
+
+
+def _escaped(prefix: str) -> str:
+    return re.sub(r"([*?\[\]\\])", r"\\\1", prefix)
