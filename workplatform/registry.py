@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from workplatform.context import JobContext
 from workplatform.errors import RegistryError
-from workplatform.models import Payload, Result
+from workplatform.models import Payload, Result, WireModel
 from workplatform.retry import RetryPolicy
 
 P = TypeVar("P", bound=Payload)
@@ -44,6 +44,10 @@ class JobType:
     payload_model: type[Payload]
     result_model: type[Result]
     handler: Callable[[Any, JobContext], Result]
+
+    def series_of(self, payload: WireModel) -> str:
+        """Return the series that a job with this payload belongs to, "" if to none."""
+        return f"{self.name}:{self.series(payload)}" if self.series else ""
 
     @property
     def summary(self) -> str:

@@ -104,10 +104,11 @@ class JobService:
 
     def retry(self, job_id: str) -> Status:
         """Queue a failed or cancelled job again; raises JobNotFoundError or IllegalTransitionError."""
-        refusal = self._store.retry(job_id, self._submitter.wakeup(self._store.get(job_id)))
+        record = self._store.get(job_id)
+        refusal = self._store.retry(job_id, self._submitter.wakeup(record))
         if refusal:
             raise IllegalTransitionError(refusal)
-        return Status.QUEUED
+        return self._store.get(job_id).status if record.parents else Status.QUEUED
 
     def outputs(self, job_id: str) -> Sequence[CommittedOutput]:
         """Return what a job has made; raises JobNotFoundError."""

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from workplatform.errors import InvalidSubmissionError
+from workplatform.groups import BatchId, Bonds
 from workplatform.hooks import Hook, HookOrUrl
 from workplatform.ids import new_job_id
 from workplatform.models import WireModel
@@ -34,6 +35,7 @@ class Submission(Terms):
     retry_policy: RetryPolicy | None = Field(None, description="Replaces the type's retry policy")
     max_retries: int | None = Field(None, ge=0, le=100, description="Replaces the policy's maxRetries")
     tags: tuple[Tag, ...] = Field((), max_length=20, description="Words of the caller's own")
+    batch_id: BatchId | None = Field(None, description="The batch that it is of", examples=["import-7"])
 
 
 class Submitter:
@@ -53,19 +55,21 @@ class Submitter:
             raise invalid([*error.problems, *self._payload_problems(document)]) from error
         job_type = self._type(submission.type)
         payload = checked(job_type.payload_model, submission.payload, "/payload")
-        return self._make(job_type, submission, payload)
+        bonds = Bonds(group=f"batch:{submission.batch_id}") if submission.batch_id else None
+        return self.make(job_type, submission, job_type.series_of(payload), bonds)
 
-    def _make(self, job_type: JobType, submission: Submission, payload: WireModel) -> NewJob:
-        job_id = new_job_id()
+    def make(self, job_type: JobType, submission: Submission, series: str, bonds: Bonds | None = None) -> NewJob:
+        """Make the job of a submission that has been checked; `bonds` bind it to other jobs."""
+        job_id = bonds.job_id if bonds and bonds.job_id else new_job_id()
         priority = job_type.priority if submission.priority is None else submission.priority
         return NewJob(
             id=job_id,
             type=job_type.name,
             queue=job_type.queue,
             priority=priority,
-            spec=orjson.dumps(_spec(submission)),
+            spec=orjson.dumps({**_spec(submission), **bonds.spec} if bonds else _spec(submission)),
             message=self.build_message(job_id, job_type.name, job_type.queue, priority),
-            terms=submission.words(series=f"{job_type.name}:{job_type.series(payload)}" if job_type.series else ""),
+            terms=submission.words(series=series, **(bonds.terms if bonds else {})),
         )
 
     def wakeup(self, record: Record) -> bytes:
@@ -131,8 +135,8 @@ def checked(model: type[M], value: object, base: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise invalid([_from_pydantic(item, base) for item in found]) from error
+        found = details_of(error)
+        raise invalid([problem_at(base + pointer_to(*place), detail) for place, detail in found]) from error
 
 
 def invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
@@ -143,14 +147,21 @@ def invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
     return InvalidSubmissionError(f"{where}: {first['detail']}{more}", problems)
 
 
-def _from_pydantic(item: ErrorDetails, base: str) -> dict[str, str]:
-    """Turn pydantic's location into a JSON pointer (RFC 6901)."""
-    words = (str(part).replace("~", "~0").replace("/", "~1") for part in item["loc"])
-    detail = {
+def details_of(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return (place, what is wrong there) of all that pydantic has found."""
+    return [(item["loc"], _detail(item)) for item in error.errors(include_url=False, include_input=False)]
+
+
+def _detail(item: ErrorDetails) -> str:
+    return {
         "extra_forbidden": "unknown field; check its spelling",
         "missing": "is required",
     }.get(item["type"], item["msg"].removeprefix("Value error, "))
-    return problem_at("".join([base, *(f"/{word}" for word in words)]), detail)
+
+
+def pointer_to(*words: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) to a place."""
+    return "".join("/" + str(word).replace("~", "~0").replace("/", "~1") for word in words)
 
 
 def problem_at(pointer: str, detail: str) -> dict[str, str]:

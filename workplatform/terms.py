@@ -2,16 +2,18 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from workplatform.ids import JOB_ID
 from workplatform.models import WireModel
 
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART: Final = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)\s*")
 _LONGEST_MS: Final = 366 * _UNITS_MS["d"]
+_PARENTS: Final = 50
 _A_SPAN: Final = 'milliseconds, or a text such as "90s", "10m" or "1h30m" (units ms, s, m, h, d)'
 
 
@@ -49,6 +51,9 @@ Deadline = Annotated[
     BeforeValidator(_span_or_moment),
 ]
 
+OnParentFailure = Literal["fail", "skip", "continue"]
+JobId = Annotated[str, Field(pattern=rf"^{JOB_ID.pattern}$")]
+
 
 class Terms(WireModel):
     """What a submission says about time, and about other jobs like it. Moments are by Redis's clock."""
@@ -76,6 +81,16 @@ class Terms(WireModel):
         description="While a job of this type with the same key is active, it is answered instead of making another",
         examples=["film-17"],
     )
+    depends_on: tuple[JobId, ...] = Field(
+        (),
+        max_length=_PARENTS,
+        description="Ids of jobs that have to have ended before this one begins",
+        examples=[["job_01JZ8M3N5K7Q9R2T4V6X8Y0ZAB"]],
+    )
+    on_parent_failure: OnParentFailure = Field(
+        "fail",
+        description="What to do if one of them fails or is cancelled: fail as well, skip (be cancelled), or continue",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -90,8 +105,8 @@ class Terms(WireModel):
             raise ValueError("expiresAt has to be later than runAt")
         return self
 
-    def words(self, *, series: str = "") -> bytes:
-        """Return the terms as create() of the Lua scripts reads them: JSON, or nothing where there are none."""
+    def words(self, *, series: str = "", **more: Any) -> bytes:
+        """Return the terms, and `more`, as create() of the Lua scripts reads them: JSON, or nothing without any."""
         is_span = isinstance(self.deadline, int)
         found = {
             "delay": self.delay,
@@ -102,8 +117,12 @@ class Terms(WireModel):
             "deadline": None if is_span else _ms(self.deadline),
             "unique": self.unique_key,
             "series": series or None,
+            "dependsOn": list(dict.fromkeys(self.depends_on)) or None,
+            **more,
         }
         said = {name: value for name, value in found.items() if value is not None}
+        if "dependsOn" in said and self.on_parent_failure != "fail":
+            said["onParent"] = self.on_parent_failure
         return orjson.dumps(said) if said else b""
 
 

@@ -21,13 +21,16 @@ _PAUSE_S: Final = 0.1
 _PARTS: Final = (
     "_base",
     "_deliveries",
+    "_groups",
     "_finished",
     "_queue",
     "_series",
     "_schedule",
+    "_dependencies",
     "_create",
     "_slots",
     "_ending",
+    "_again",
     "_claim",
 )
 _SOURCES: Final = {

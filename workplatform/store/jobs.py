@@ -11,6 +11,7 @@ import redis
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
+from workplatform.store.groups import GroupBook
 from workplatform.store.keys import Keys
 from workplatform.store.queues import QueueBoard, queue_states
 from workplatform.store.records import (
@@ -60,15 +61,17 @@ class JobStore:
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
+        self.groups = GroupBook(connector, self._scripts, self.keys)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:
         """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""
-        at_ms, others = 0, dict[str, str]()
+        at_ms, others, orphans = 0, dict[str, str](), dict[str, str]()
         for start in range(0, len(jobs), JOBS_PER_CALL):
             created = read_created(self._scripts("submit", *job_words(jobs[start : start + JOBS_PER_CALL])))
             at_ms = created.at_ms
             others |= created.others
-        return Created(at_ms, others)
+            orphans |= created.orphans
+        return Created(at_ms, others, orphans)
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str, remembered: timedelta) -> CreatedOnce:
         """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created."""
@@ -179,6 +182,8 @@ class JobStore:
                 return f"only failed and cancelled jobs can be retried; this one is {answer[1].decode()}"
             case b"held":
                 return f"job {answer[1].decode()} with the same uniqueKey is active"
+            case b"broken":
+                return f"it depends on job {answer[1].decode()}, which has not completed: retry that one first"
         return None
 
     def expire(self, job_id: str, *, message: str, error: bytes, callbacks: Sequence[NewJob]) -> bool:

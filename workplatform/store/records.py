@@ -32,6 +32,16 @@ class NewJob(NamedTuple):
         """The series that the job belongs to, if it does."""
         return str(orjson.loads(self.terms).get("series", "")) if self.terms else ""
 
+    @property
+    def has_parents(self) -> bool:
+        """Whether the job depends on others."""
+        return bool(self.terms) and "dependsOn" in orjson.loads(self.terms)
+
+    def with_terms(self, **terms: str | int) -> "NewJob":
+        """Return the same job with further terms."""
+        said = orjson.loads(self.terms) if self.terms else {}
+        return self._replace(terms=orjson.dumps(said | terms))
+
     def begins_after(self, moment_ms: int) -> bool:
         """Whether a job created at that moment has to wait for another one."""
         terms = orjson.loads(self.terms) if self.terms else {}
@@ -40,10 +50,14 @@ class NewJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The moment in ms at which jobs were created; `others` names the active job for each that was not, by its id."""
+    """The moment in ms at which jobs were created.
+
+    For those that were not, by their id: `others` names the active job in their place, `orphans` the unknown parent.
+    """
 
     at_ms: int
     others: Mapping[str, str] = field(default_factory=dict)
+    orphans: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,10 @@ class Record:
     unique_key: str | None = None
     expires_at: datetime | None = None
     deadline: datetime | None = None
+    group: str | None = None
+    parents: Sequence[str] = ()
+    on_parent_failure: str = "fail"
+    doom: str | None = None
 
     @property
     def duration_ms(self) -> int | None:
@@ -253,6 +271,10 @@ def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
         unique_key=_text(fields.get("unique")),
         expires_at=_moment(fields.get("expiresAt")),
         deadline=_moment(fields.get("deadline")),
+        group=_text(fields.get("group")),
+        parents=(_text(fields.get("parents")) or "").split(),
+        on_parent_failure=_text(fields.get("onParent")) or "fail",
+        doom=_text(fields.get("doom")),
     )
 
 

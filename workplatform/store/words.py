@@ -19,7 +19,9 @@ def read_created(answer: Sequence[Any]) -> Created:
     """Read what create() of the scripts returns."""
     at_ms, *others = answer
     names = [name.decode() if isinstance(name, bytes) else name for name in others]
-    return Created(int(at_ms), dict(zip(names[::2], names[1::2], strict=True)))
+    found = dict(zip(names[::2], names[1::2], strict=True))
+    orphans = {job_id: other[1:] for job_id, other in found.items() if other.startswith("?")}
+    return Created(int(at_ms), {job_id: found[job_id] for job_id in found.keys() - orphans.keys()}, orphans)
 
 
 def claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:

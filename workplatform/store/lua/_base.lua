@@ -18,6 +18,8 @@ local function finished_key(type, status) return P .. 'finished:' .. type .. ':'
 local function series_key(series) return P .. 'series:' .. series end
 local function holder_key(series) return P .. 'holder:' .. series end
 local function unique_key(type, unique) return P .. 'unique:' .. type .. ':' .. unique end
+local function group_key(group) return P .. 'group:' .. group end
+local function member_key(group, status) return P .. 'members:' .. group .. ':' .. status end
 local function schedule_key(name) return P .. 'schedule:' .. name end
 local function queued_key(queue, priority) return P .. 'queued:' .. queue .. ':' .. priority end
 
@@ -33,9 +35,14 @@ local function emit(event, id, type, status, more)
     'event', event, 'job', id, 'type', type, 'status', status, unpack(more or {}))
 end
 
-local function move(id, type, from, to)
+-- Takes a job from one status to another in the indexes: that of its type and, if it has one, that of its group.
+local function move(id, type, from, to, group)
   redis.call('ZREM', index_key(type, from), id)
   redis.call('ZADD', index_key(type, to), 0, id)
+  if group then
+    redis.call('ZREM', member_key(group, from), id)
+    redis.call('ZADD', member_key(group, to), redis.call('INCR', P .. 'sequence'), id)
+  end
 end
 
 local function append_logs(id, lines)

@@ -5,7 +5,8 @@
 local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
-    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst')
+    'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst',
+    'group')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -28,7 +29,7 @@ local function claim_job(id, claimant, message)
   local superseded = series and is_superseded(series, id)
   if superseded or (series and is_held(series, id)) then
     redis.call('ZREM', queued_key(queue, priority), id)
-    park(id, type, status, superseded and 0 or PARKED_MS)
+    park(id, type, status, superseded and 0 or PARKED_MS, record[18])
     return {'parked'}
   end
   if slots > 0 then
@@ -51,7 +52,7 @@ local function claim_job(id, claimant, message)
   if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end
   redis.call('HSET', key, 'status', 'running', 'worker', worker, 'node', node, 'claim', claim, 'startedAt', now,
     'progress', 0, 'fence', fence, 'attempts', attempts)
-  move(id, type, 'queued', 'running')
+  move(id, type, 'queued', 'running', record[18])
   emit('job:started', id, type, 'running', {'attempt', attempts, 'progress', 0})
   return {'granted', id, type, priority, fence, attempts, record[8] or '0', record[9], now - record[10]}
 end

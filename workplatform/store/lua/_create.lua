@@ -15,7 +15,8 @@ local function limit_time(id, expires, deadline)
   end
 end
 
--- Writes what a job's terms ask for beside its first moment.
+-- Writes what a job's terms ask for beside its first moment; `number` is its place in its series, false while it waits
+-- for other jobs.
 local function impose(id, type, number, terms, now)
   local expires = terms.ttl and now + terms.ttl or terms.expiresAt
   local deadline = terms.within and now + terms.within or terms.deadline
@@ -28,8 +29,9 @@ local function impose(id, type, number, terms, now)
   end
   if terms.series then
     redis.call('HSET', job_key(id), 'series', terms.series)
-    redis.call('ZADD', series_key(terms.series), number, id)
+    if number then redis.call('ZADD', series_key(terms.series), number, id) end
   end
+  if terms.group then redis.call('HSET', job_key(id), 'group', terms.group) end
   if terms.about then note_delivery(id, terms) end
 end
 
@@ -41,12 +43,16 @@ local NO_TERMS = {}
 --   unique: not made while another active job of its type has the same word;  series: see below;
 --   about, tells, whilst: see note_delivery().
 -- One call per list and index, not per job: bulk submission lives on that.
--- Returns {moment, id and the id of the active job in its place, for each that was not made}.
+--   dependsOn: ids of the jobs that it waits for;  onParent ('skip' or 'continue', none = 'fail'): what it does if one of
+--   these does not complete;  group: the flow or batch that it is of, with groupSpec and groupTells as for
+--   describe_group().
+-- Returns {moment, id and the id of the active job in its place, or '?' and the id of the parent that is not known, for
+-- each that was not made}.
 local function create(args, first)
   local now = now_ms()
   local count = math.floor((#args - first + 1) / 7)
   local number = redis.call('INCRBY', P .. 'sequence', count) - count
-  local lists, queued, indexes, types, answer = {}, {}, {}, {}, {now}
+  local lists, queued, indexes, types, groups, answer = {}, {}, {}, {}, {}, {now}
   local function collect(groups, key, ...)
     local group = groups[key]
     if not group then group = {}; groups[key] = group end
@@ -56,7 +62,11 @@ local function create(args, first)
     local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
     local due = terms.delay and now + terms.delay or terms.runAt
     local status = due and due > now and 'scheduled' or 'queued'
-    if status == 'scheduled' then
+    if terms.dependsOn and waits_for_parents(id, terms, args[at + 5]) then status = 'waiting' end
+    if status == 'waiting' then
+      redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
+        'status', status, 'createdAt', now)
+    elseif status == 'scheduled' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'reason', 'delay', 'dueAt', due)
       redis.call('ZADD', P .. 'scheduled', due, id)
@@ -66,14 +76,21 @@ local function create(args, first)
       collect(lists, list_key(queue, priority), args[at + 5])
       collect(queued, queued_key(queue, priority), number, id)
     end
-    if terms ~= NO_TERMS then impose(id, type, number, terms, now) end
+    if terms ~= NO_TERMS then impose(id, type, status ~= 'waiting' and number, terms, now) end
     collect(indexes, index_key(type, status), 0, id)
+    if terms.group then collect(indexes, member_key(terms.group, status), number, id) end
     types[type] = true
     emit('job:queued', id, type, status)
   end
   for at = first, #args, 7 do
     local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NO_TERMS
-    local other = terms.unique and unique_holder(args[at + 1], terms.unique)
+    local unknown = terms.dependsOn and unknown_parent(terms.dependsOn)
+    local other = unknown and '?' .. unknown or terms.unique and unique_holder(args[at + 1], terms.unique)
+    if terms.group and not groups[terms.group] then
+      groups[terms.group] = true
+      open_group(terms.group, now)
+    end
+    if terms.groupSpec then describe_group(terms.group, terms.groupSpec, terms.groupTells) end
     number = number + 1
     if other then
       answer[#answer + 1] = args[at]
@@ -86,5 +103,6 @@ local function create(args, first)
   for key, members in pairs(queued) do redis.call('ZADD', key, unpack(members)) end
   for key, messages in pairs(lists) do redis.call('LPUSH', key, unpack(messages)) end
   for type in pairs(types) do redis.call('SADD', P .. 'types', type) end
+  for group in pairs(groups) do end_group(group, now) end
   return answer
 end

@@ -6,14 +6,17 @@ local function unclaim(id, node)
   redis.call('SREM', P .. 'slots:' .. (node or ''), id)
 end
 
--- Does what every ending of a job has in common; `record` is {series, unique, expiresAt, deadline}.
+-- Does what every ending of a job has in common; `record` is {series, unique, expiresAt, deadline,
+-- group, children}.
 local function conclude(id, type, status, now, record)
-  redis.call('ZADD', finished_key(type, status), now, id)
+  if not is_of_flow(record[5]) then redis.call('ZADD', finished_key(type, status), now, id) end
   if record[1] then leave_series(record[1], id) end
   if record[2] and redis.call('GET', unique_key(type, record[2])) == id then
     redis.call('DEL', unique_key(type, record[2]))
   end
   if record[3] or record[4] then redis.call('ZREM', P .. 'limited', id) end
+  if record[6] then release_children(id, status) end
+  if record[5] then end_group(record[5], now) end
 end
 
 -- Ends a job from outside, whatever it does: a running one's worker learns it at its next beat.
@@ -21,7 +24,7 @@ end
 local function end_job(id, next_status, event, text, failure, spares_running)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'node', 'progress', 'stage', 'fence',
-    'series', 'unique', 'expiresAt', 'deadline')
+    'series', 'unique', 'expiresAt', 'deadline', 'group', 'children')
   local status, type, series = record[1], record[2], record[9]
   if not status or FINAL[status] or (status == 'running' and spares_running) then return status end
   local now = now_ms()
@@ -33,12 +36,13 @@ local function end_job(id, next_status, event, text, failure, spares_running)
   end
   redis.call('ZREM', queued_key(record[3], record[4]), id)
   redis.call('ZREM', P .. 'scheduled', id)
-  redis.call('HDEL', key, 'reason', 'dueAt')
+  redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup', 'open', 'doom')
   redis.call('HSET', key, 'status', next_status, 'finishedAt', now, 'message', text)
   if failure ~= '' then redis.call('HSET', key, 'error', failure) end
-  move(id, type, status, next_status)
+  move(id, type, status, next_status, record[13])
   emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
     'error', failure})
-  conclude(id, type, next_status, now, {record[9], record[10], record[11], record[12]})
+  conclude(id, type, next_status, now, {record[9], record[10], record[11], record[12], record[13],
+    record[14]})
   return status
 end

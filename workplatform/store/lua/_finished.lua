@@ -6,6 +6,8 @@ local ENDED = {'completed', 'failed', 'cancelled'}
 local function remove_job(id, type, status)
   redis.call('ZREM', finished_key(type, status), id)
   redis.call('ZREM', index_key(type, status), id)
+  local group = redis.call('HGET', job_key(id), 'group')
+  if group then leave_group(id, group, status) end
   redis.call('DEL', job_key(id), P .. 'logs:' .. id)
   forget_deliveries(id)
 end

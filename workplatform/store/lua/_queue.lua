@@ -17,11 +17,11 @@ end
 -- Queues a job that waited, with the message given or the one that was kept for it in its record as `wakeup`.
 local function wake(id, message)
   local key = job_key(id)
-  local record = redis.call('HMGET', key, 'type', 'status', 'queue', 'priority', 'wakeup')
+  local record = redis.call('HMGET', key, 'type', 'status', 'queue', 'priority', 'wakeup', 'group')
   redis.call('ZREM', P .. 'scheduled', id)
   redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup')
   redis.call('HSET', key, 'status', 'queued')
-  move(id, record[1], record[2], 'queued')
+  move(id, record[1], record[2], 'queued', record[6])
   push(id, record[3], record[4], message or record[5], false)
   emit('job:queued', id, record[1], 'queued')
 end

@@ -41,16 +41,16 @@ local function leave_series(series, id)
   local key = series_key(series)
   local newest = redis.call('ZREVRANGE', key, 0, 0)[1]
   if newest ~= id then redis.call('ZREM', key, id) end
-  if redis.call('ZCARD', key) > 1 then return end
+  if not newest or redis.call('ZCARD', key) > 1 then return end
   if newest == id or FINAL[redis.call('HGET', job_key(newest), 'status') or 'failed'] then redis.call('DEL', key) end
 end
 
 -- Has a job wait for its series: the scheduler looks again after `delay` ms.
-local function park(id, type, status, delay)
+local function park(id, type, status, delay, group)
   local due = now_ms() + delay
   redis.call('HSET', job_key(id), 'status', 'waiting', 'reason', 'series', 'dueAt', due)
   redis.call('ZADD', P .. 'scheduled', due, id)
   if status == 'waiting' then return end
-  move(id, type, status, 'waiting')
+  move(id, type, status, 'waiting', group)
   emit('job:queued', id, type, 'waiting')
 end

@@ -14,7 +14,8 @@ local message, costs, outputs, found, count = ARGV[11], ARGV[12], ARGV[13], ARGV
 local words = tonumber(ARGV[16 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
-  'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline', 'startedAt')
+  'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline', 'startedAt',
+  'group', 'children')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
@@ -35,7 +36,7 @@ if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now
 unclaim(id, record[6])
 if record[13] then release_series(record[13], id, fence) end
 append_logs(id, {unpack(ARGV, 16, 15 + count)})
-move(id, type, 'running', next_status)
+move(id, type, 'running', next_status, record[18])
 
 -- Lists what either list has, by uri, older first.
 local function union(older, newer)
@@ -62,7 +63,7 @@ if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
   set('finishedAt', now)
-  conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16]})
+  conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16], record[18], record[19]})
 elseif next_status == 'scheduled' then
   set('reason', reason)
   set('dueAt', now + delay)
