@@ -10,9 +10,10 @@ from workers._deploy_health import check_health
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult, Stashed
 from workers._deploy_place import Place
 from workers._deploy_snapshot import empty, forget, give_back, mark_of, marks, take
-from workers._git import Git, drop_stale_locks
+from workers._git import Git, drop_stale_locks, without_filters
 from workers._git_fetch import WANTED
 from workers._git_reading import Change, changes, facts, others
+from workers._git_stash import in_the_way, set_aside
 from workplatform.context import JobContext
 from workplatform.errors import (
     BadInputError,
@@ -45,11 +46,10 @@ class WorkingCopy:
 
     def deploy(self, commit: str) -> DeployResult:
         """Check out a commit, build and check it; puts back what was there if that fails, and says so."""
-        self._require_usable()
-        previous = self._head()
+        previous = self._require_usable()
         self.job.stage("checking out")
         self.job.confirm()
-        journal = self._prepare(previous)
+        journal = self._prepare(previous, commit)
         try:
             stashed = self._check_out(commit, journal)
             self._build_and_check(commit)
@@ -63,79 +63,94 @@ class WorkingCopy:
             raise
         return self._finish(commit, previous, stashed)
 
-    @property
     def _own(self) -> Git:
-        return self.git.within(self.place.directory / ".git", self.place.directory)
+        """Return git for the working copy, whatever its configuration says by now."""
+        return without_filters(self.git.within(self.place.directory / ".git", self.place.directory))
 
-    def _require_usable(self) -> None:
+    def _require_usable(self) -> str | None:
+        """Return the commit that is checked out, None in an empty folder; raises BadInputError for anything else."""
         folder = self.place.directory
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return
+            return None
         inner = folder / ".git"
         if not folder.is_dir() or inner.is_symlink() or not inner.is_dir():
             raise BadInputError(f"{self.payload.directory} holds something, but is no working copy of git")
         drop_stale_locks(inner)
-
-    def _head(self) -> str | None:
-        if not (self.place.directory / ".git").is_dir():
-            return None
         lines: list[str] = []
-        ended = self._own.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", on_stdout=lines.append)
-        return lines[0] if ended.returncode == 0 and lines else None
+        ended = self._own().attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", on_stdout=lines.append)
+        if ended.returncode != 0 or not lines:
+            raise BadInputError(f"{self.payload.directory} is a working copy of git without a commit: remove it first")
+        return lines[0]
 
-    def _prepare(self, previous: str | None) -> dict[str, Any]:
+    def _prepare(self, previous: str | None, commit: str) -> dict[str, Any]:
         """Copy aside what git could not bring back, and note what is about to change."""
-        journal: dict[str, Any] = {"phase": "copying", "previous": previous, "stashed": None, "names": None}
-        journal["existed"] = self.place.directory.is_dir()
-        journal["hadGit"] = (self.place.directory / ".git").is_dir()
+        journal: dict[str, Any] = {"phase": "copying", "previous": previous, "stashed": None, "kept": None}
+        journal |= {"existed": self.place.directory.is_dir(), "known": [], "unknown": [], "copied": []}
         self.place.journal.write(journal)
         if previous is not None:
-            local = [change.path for change in self._changes()]
+            own = self._own()
+            journal |= self._local(own, commit)
+            local = [*journal["known"], *journal["unknown"]]
             if self.payload.build_command is not None:
-                names = sorted({*self._others(), *local})
-                self.job.isolated(take, self.place.directory, _outermost(names), self.place.snapshot)
-                journal["names"] = _outermost(names)
-            journal["local"] = local
+                journal["kept"] = self.job.isolated(others, self.place.directory / ".git", own.env)
+            journal["copied"] = _outermost([*local, *(journal["kept"] or [])])
+            self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot)
         journal["phase"] = "changing"
         self.place.journal.write(journal)
         return journal
 
+    def _local(self, own: Git, commit: str) -> dict[str, list[str]]:
+        """Return what nobody committed: changes of files that git knows, and files that it does not know.
+
+        A repository in a folder of its own stays where it is. What git was told to ignore does too, unless the commit
+        has something in its place.
+        """
+        found = self._changes(own)
+        known = [change.path for change in found if change.is_known]
+        unknown = {change.path for change in found if not change.is_known}
+        for name in sorted(name for name in unknown if name.endswith("/")):
+            self.job.log(f"{name} is a repository of its own and stays as it is")
+        covered = self.job.isolated(in_the_way, self.place.directory, own.env, self.place.repository, commit)
+        unknown = {name for name in unknown if not name.endswith("/")} | set(covered)
+        return {"known": known, "unknown": sorted(unknown)}
+
     def _check_out(self, commit: str, journal: dict[str, Any]) -> Stashed | None:
-        folder, own = self.place.directory, self._own
+        folder = self.place.directory
         if not (folder / ".git").is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             self._allowed(self.git).run("init", "--quiet", "--template=", folder)
-        url = self.payload.repo_url or ""
-        own.run("config", "remote.origin.url", url)
-        self._allowed(own).run(
-            "fetch",
-            "--no-tags",
-            "--force",
-            "--quiet",
-            "--no-write-fetch-head",
-            "--",
-            self.place.repository,
-            f"+{WANTED}:{WANTED}",
-        )
-        stashed = self._stash(journal)
+        own = self._own()
+        own.run("config", "remote.origin.url", self.payload.repo_url or "")
+        options = ("--no-tags", "--force", "--quiet", "--no-write-fetch-head", "--upload-pack=git-upload-pack", "--")
+        self._allowed(own).run("fetch", *options, self.place.repository, f"+{WANTED}:{WANTED}")
+        stashed = self._stash(own, journal)
         own.run("checkout", "--quiet", "--force", "--detach", commit)
         self._say_what_stays_out()
         return stashed
 
-    def _stash(self, journal: dict[str, Any]) -> Stashed | None:
+    def _stash(self, own: Git, journal: dict[str, Any]) -> Stashed | None:
         """Set local changes aside; what the last build left and nobody touched since is none."""
         built = (self.place.built.read() or {}).get("marks", {})
-        local = [name for name in journal.get("local", []) if mark_of(self.place.directory / name) != built.get(name)]
+
+        def is_local(name: str) -> bool:
+            return name not in built or mark_of(self.place.directory / name) != built[name]
+
+        known, unknown = ([name for name in journal[kind] if is_local(name)] for kind in ("known", "unknown"))
+        local = sorted([*known, *unknown])
         if not local:
             return None
-        listed = self.job.workdir / "stash"
-        listed.write_bytes(b"\0".join(name.encode("utf-8", "surrogateescape") for name in local))
-        words = ("--include-untracked", "--quiet", "--message", f"before deploy {self.job.id}")
-        self._own.run("stash", "push", *words, f"--pathspec-from-file={listed}", "--pathspec-file-nul")
-        (name,) = self._own.run("rev-parse", "refs/stash")
+        commit = self.job.isolated(
+            set_aside,
+            self.place.directory,
+            own.env,
+            known=known,
+            unknown=unknown,
+            message=f"before deploy {self.job.id}",
+            scratch=self.job.workdir,
+        )
         shown = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in local[:MOST_LISTED]]
-        stashed = Stashed(commit=name, files=shown)
-        self.job.log(f"{len(local)} local changes are set aside: git stash apply {name}")
+        stashed = Stashed(commit=commit, files=shown)
+        self.job.log(f"{len(local)} local changes are set aside: git stash apply {commit}")
         journal["stashed"] = stashed.model_dump()
         self.place.journal.write(journal)
         return stashed
@@ -152,12 +167,13 @@ class WorkingCopy:
 
     def _finish(self, commit: str, previous: str | None, stashed: Stashed | None) -> DeployResult:
         """Note what the build made, and that nothing is under way any more."""
-        names = [change.path for change in self._changes()]
+        own = self._own()
+        names = [change.path for change in self._changes(own)]
         left = self.job.isolated(marks, self.place.directory, names)
         self.place.built.write({"marks": left})
         self.place.journal.close()
         self.job.isolated(forget, self.place.snapshot)
-        found = self.job.isolated(facts, self.place.directory / ".git", self._own.env, commit, previous, MOST_LISTED)
+        found = self.job.isolated(facts, self.place.directory / ".git", own.env, commit, previous, MOST_LISTED)
         return DeployResult(
             commit=commit,
             previous_commit=previous,
@@ -176,14 +192,13 @@ class WorkingCopy:
         """Bring back what was there, and say it; goes on where an earlier try was cut off."""
         previous, folder = journal["previous"], self.place.directory
         if journal["phase"] == "changing" and previous is None:
-            if not journal["hadGit"]:
-                job.isolated(empty, folder, but_itself=journal["existed"])
+            job.isolated(empty, folder, but_itself=journal["existed"])
         elif journal["phase"] == "changing":
-            own = self._own.calmly(job)
             drop_stale_locks(folder / ".git")
+            own = without_filters(self.git.within(folder / ".git", folder).calmly(job))
             own.run("checkout", "--quiet", "--force", "--detach", previous)
-            if journal["names"] is not None:
-                job.isolated(give_back, folder, own.env, journal["names"], self.place.snapshot)
+            copied, kept = journal["copied"], journal["kept"]
+            job.isolated(give_back, folder, own.env, copied=copied, kept=kept, snapshot=self.place.snapshot)
         self.place.journal.close()
         job.isolated(forget, self.place.snapshot)
         if previous is None:
@@ -191,11 +206,8 @@ class WorkingCopy:
         kept = f" (local changes are kept as stash {stash['commit']})" if (stash := journal.get("stashed")) else ""
         return f"commit {previous[:10]} and what was built from it are back{kept}"
 
-    def _changes(self) -> list[Change]:
-        return self.job.isolated(changes, self.place.directory / ".git", self._own.env)
-
-    def _others(self) -> list[str]:
-        return self.job.isolated(others, self.place.directory / ".git", self._own.env)
+    def _changes(self, own: Git) -> list[Change]:
+        return self.job.isolated(changes, self.place.directory / ".git", own.env)
 
     def _allowed(self, git: Git) -> Git:
         """Return git that may fetch from folders: from our own repository."""

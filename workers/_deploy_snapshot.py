@@ -26,13 +26,19 @@ def take(directory: Path, names: Sequence[str], snapshot: Path) -> None:
             _copy(source, target)
 
 
-def give_back(directory: Path, env: Mapping[str, str], names: Sequence[str], snapshot: Path) -> None:
-    """Put the copies back in place of what is there, and remove what was not there. May be repeated after a crash."""
-    kept = set(names)
-    for name in others(directory / ".git", env):
-        if name not in kept:
-            remove(directory / name)
-    for name in names:
+def give_back(
+    directory: Path, env: Mapping[str, str], *, copied: Sequence[str], kept: Sequence[str] | None, snapshot: Path
+) -> None:
+    """Put the copies back in place of what is there. May be repeated after a crash.
+
+    With `kept` everything else that git does not know is removed, but what is named there.
+    """
+    if kept is not None:
+        spared = {*kept, *copied}
+        for name in others(directory / ".git", env):
+            if name not in spared:
+                remove(directory / name)
+    for name in copied:
         copy, target = snapshot / name, directory / name
         if copy.is_symlink() or copy.exists():
             remove(target)
@@ -54,13 +60,9 @@ def forget(path: Path) -> None:
     remove(path)
 
 
-def marks(directory: Path, names: Sequence[str]) -> dict[str, list[int]]:
-    """Return by which a file that is still the same can be told: its size and the moment of its last change."""
-    found = {}
-    for name in names:
-        if (mark := mark_of(directory / name)) is not None:
-            found[name] = mark
-    return found
+def marks(directory: Path, names: Sequence[str]) -> dict[str, list[int] | None]:
+    """Return by which a file that is still the same can be told; of one that is not there, None."""
+    return {name: mark_of(directory / name) for name in names}
 
 
 def mark_of(path: Path) -> list[int] | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from workplatform.context import Completed, JobContext
 from workplatform.errors import (
+    BadInputError,
     CommandFailedError,
     JobError,
     NoSpaceError,
@@ -147,6 +148,22 @@ def git_for(job: JobContext, *, safe: Sequence[Path]) -> Git:
         "XDG_CONFIG_HOME": str(job.workdir),
     }
     return Git(job, env | command_settings((*_SETTINGS, *folders)))
+
+
+def without_filters(git: Git) -> Git:
+    """Return the same for a repository that somebody else configures, with the filters off that it defines.
+
+    Whatever a checkout or a look at what changed would start is one of them. Raises BadInputError.
+    """
+    keys: list[str] = []
+    git.attempt("config", "--includes", "--name-only", "--get-regexp", r"^filter\.", on_stdout=keys.append)
+    filters = sorted({key.rpartition(".")[0] for key in keys})
+    if any("\ufffd" in name for name in filters):
+        raise BadInputError("the working copy's .git/config defines a filter whose name is no text")
+    # What is set to nothing is not started, and without `required` that is no error.
+    off = [(f"{name}.{key}", "") for name in filters for key in ("clean", "smudge", "process")]
+    settings = command_settings([*off, *((f"{name}.required", "false") for name in filters)], after=git.env)
+    return Git(git.job, {**git.env, **settings}, git.hidden)
 
 
 def command_settings(pairs: Sequence[tuple[str, str]], *, after: Mapping[str, str] | None = None) -> dict[str, str]:

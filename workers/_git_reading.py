@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import git
 from git.exc import GitCommandError
@@ -31,46 +32,52 @@ class Change:
 
 def facts(git_dir: Path, env: Mapping[str, str], commit: str, previous: str | None, most: int) -> Facts:
     """Return what a commit is, and what it changes; nothing differs where the earlier one is not there any more."""
-    with _repository(git_dir, env) as repository:
+    with open_repository(git_dir, env) as repository:
         found = repository.commit(commit)
         author = f"{found.author.name or ''} <{found.author.email or ''}>".strip()
         subject = str(found.summary)
         paths: list[str] = []
         if previous is not None and _has_commit(repository, previous):
             # GitPython's own diff breaks at names with a line end.
-            words = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--end-of-options", previous, commit)
-            paths = [_text(name) for name in _words(repository, "diff-tree", *words)]
+            options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--end-of-options", previous, commit)
+            paths = [_text(name) for name in words(repository, "diff-tree", *options)]
         return Facts(_text(author), _text(subject), tuple(paths[:most]), len(paths))
 
 
 def changes(git_dir: Path, env: Mapping[str, str]) -> list[Change]:
     """Return what differs from HEAD, and what git does not know and was not told to ignore."""
-    with _repository(git_dir, env) as repository:
-        listed = _words(repository, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+    with open_repository(git_dir, env) as repository:
+        listed = words(repository, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
     return [Change(entry[3:], not entry.startswith("??")) for entry in listed]
 
 
 def others(git_dir: Path, env: Mapping[str, str]) -> list[str]:
     """Return what git does not know, ignored or not; folders of which it knows nothing as a whole."""
-    with _repository(git_dir, env) as repository:
-        return [name.rstrip("/") for name in _words(repository, "ls-files", "-z", "--others", "--directory")]
+    with open_repository(git_dir, env) as repository:
+        return [name.rstrip("/") for name in words(repository, "ls-files", "-z", "--others", "--directory")]
 
 
-def _repository(git_dir: Path, env: Mapping[str, str]) -> git.Repo:
+def open_repository(git_dir: Path, env: Mapping[str, str]) -> git.Repo:
+    """Open a repository whose git gets these variables; close it by `with`."""
     repository = git.Repo(git_dir)
     repository.git.update_environment(**env)
     return repository
 
 
-def _words(repository: git.Repo, command: str, *options: str) -> list[str]:
-    """Run a command that answers with names that end in a zero byte."""
+def words(repository: git.Repo, command: str, *options: str) -> list[str]:
+    """Run a command that answers with names that end in a zero byte. Raises CommandFailedError."""
+    return [os.fsdecode(word) for word in execute(repository, command, *options).split(b"\0") if word]
+
+
+def execute(repository: git.Repo, command: str, *options: str, source: BinaryIO | None = None) -> bytes:
+    """Run a command that reads the file `source`, and return its answer. Raises CommandFailedError."""
     try:
         answer = repository.git.execute(
-            ["git", command, *options], stdout_as_string=False, strip_newline_in_stdout=False
+            ["git", command, *options], istream=source, stdout_as_string=False, strip_newline_in_stdout=False
         )
     except GitCommandError as error:
         raise CommandFailedError(f"git {command} failed: {str(error.stderr).strip()[:500]}") from error
-    return [os.fsdecode(word) for word in bytes(answer).split(b"\0") if word]
+    return bytes(answer)
 
 
 def _has_commit(repository: git.Repo, name: str) -> bool:

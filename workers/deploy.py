@@ -23,7 +23,7 @@ from workplatform.retry import RetryPolicy
     priority=2,
     time_limit=timedelta(hours=4),
     retry=RetryPolicy(max_retries=3, initial_delay=2000),
-    preload=("workers._git_reading", "workers._deploy_snapshot"),
+    preload=("workers._git_reading", "workers._git_stash", "workers._deploy_snapshot"),
     series=lambda payload: payload.project_id,
     cancels_running=lambda payload: payload.supersede == "running",
 )

@@ -1,0 +1,162 @@
+"""Local changes of a working copy that is deployed: whatever they are, they are set aside, named, and never lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workers._deploys import Project
+from tests.workers._repositories import Repository
+from workers.deploy import deploy
+from workplatform.children import ChildPool
+from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
+from workplatform.registry import preloads
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[ChildPool]:
+    """Warm children for all tests of the module."""
+    pool = ChildPool(preload=preloads(deploy.__job_type__))  # type: ignore[attr-defined]
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A repository with one commit."""
+    repository = Repository(tmp_path / "repo")
+    repository.commit("Begin", page="one", other="one", __gitignore="*.local\n")
+    return repository
+
+
+@pytest.fixture
+def project(tmp_path: Path, repository: Repository, children: ChildPool) -> Project:
+    """A project that was deployed once."""
+    assert repository.folder == tmp_path / "repo"
+    project = Project(tmp_path, children)
+    project.deploy()
+    return project
+
+
+def in_site(project: Project, repository: Repository, *words: str) -> str:
+    return repository.git("-C", str(project.site), *words)
+
+
+def leave_a_conflict(project: Project, repository: Repository) -> None:
+    """Merge the repository's branch into changes of the site's own, which does not work."""
+    (project.site / "page").write_text("mine")
+    in_site(project, repository, "commit", "--quiet", "--all", "--message", "Mine")
+    repository.commit("Go on", page="two")
+    in_site(project, repository, "fetch", "--quiet", str(repository.folder), "main")
+    with pytest.raises(Exception, match="merge"):
+        in_site(project, repository, "merge", "FETCH_HEAD")
+
+
+def test_what_was_set_aside_comes_back_by_git_stash_apply(project: Project, repository: Repository) -> None:
+    (project.site / "page").write_text("edited")
+    (project.site / "other").unlink()
+    (project.site / "deep" / "er").mkdir(parents=True)
+    (project.site / "deep" / "er" / "new").write_text("new")
+    repository.commit("Go on", third="three")
+    stashed = project.deploy()["stashed"]
+    assert sorted(stashed["files"]) == ["deep/er/new", "other", "page"]
+    assert (project.read("page"), project.read("other"), project.read("third")) == ("one", "one", "three")
+    assert not (project.site / "deep").exists()
+    in_site(project, repository, "stash", "apply", "--quiet", stashed["commit"])
+    assert (project.read("page"), project.read("other"), project.read("deep/er/new")) == ("edited", None, "new")
+
+
+def test_files_in_conflict_are_set_aside_as_they_are(project: Project, repository: Repository) -> None:
+    leave_a_conflict(project, repository)
+    conflict = project.read("page") or ""
+    assert "<<<<<<<" in conflict
+    stashed = project.deploy()["stashed"]
+    assert stashed["files"] == ["page"]
+    assert in_site(project, repository, "show", f"{stashed['commit']}:page") == conflict.strip()
+    assert project.read("page") == "two"
+
+
+def test_a_conflict_is_as_it_was_when_the_deploy_fails(project: Project, repository: Repository) -> None:
+    leave_a_conflict(project, repository)
+    conflict = project.read("page")
+    with pytest.raises(HealthCheckError):
+        project.deploy(healthCheck={"url": "http://127.0.0.1:9/", "patience": 0.1})
+    assert project.read("page") == conflict
+
+
+def test_an_ignored_file_is_set_aside_when_the_repository_brings_one_of_its_name(
+    project: Project, repository: Repository
+) -> None:
+    (project.site / "db.local").write_text("precious")
+    (project.site / "folder.local").mkdir()
+    (project.site / "folder.local" / "inner").write_text("precious too")
+    (project.site / "file.local").write_text("in the way of a folder")
+    (project.site / "free.local").write_text("in nobody's way")
+    (repository.folder / ".gitignore").unlink()
+    repository.commit("Go on", **{"db__local": "default", "folder__local": "a file", "file__local/inner": "deep"})
+    stashed = project.deploy()["stashed"]
+    assert stashed["files"] == ["db.local", "file.local", "folder.local/inner"]
+    assert in_site(project, repository, "show", f"{stashed['commit']}^3:db.local") == "precious"
+    assert (project.read("db.local"), project.read("folder.local")) == ("default", "a file")
+    assert (project.read("file.local/inner"), project.read("free.local")) == ("deep", "in nobody's way")
+
+
+def test_a_repository_inside_stays_where_it_is(project: Project, repository: Repository) -> None:
+    inner = Repository(project.site / "inner")
+    inner.commit("Own", own="own")
+    (project.site / "loose").write_text("x")
+    repository.commit("Go on", page="two")
+    for more in ({}, {"buildCommand": "true"}):
+        project.deploy(**more)
+        assert project.read("inner/own") == "own"
+        assert any("inner/ is a repository of its own" in line for line in project.lines)
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="rm -r inner; exit 1")
+    assert inner.git("log", "--format=%s") == "Own"
+
+
+def test_all_of_many_local_changes_are_set_aside(project: Project, repository: Repository) -> None:
+    for number in range(600):
+        path = project.site / "many" / str(number % 30) / str(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    repository.commit("Go on", page="two")
+    stashed = project.deploy()["stashed"]
+    assert len(in_site(project, repository, "ls-tree", "-r", f"{stashed['commit']}^3").splitlines()) == 600
+
+
+def test_without_a_build_local_changes_are_back_when_the_health_check_fails(
+    project: Project, repository: Repository
+) -> None:
+    (project.site / "page").write_text("edited")
+    (project.site / "new").write_text("new")
+    (project.site / "kept.local").write_text("ignored")
+    repository.commit("Go on", page="two")
+    with pytest.raises(HealthCheckError, match="local changes are kept"):
+        project.deploy(healthCheck={"url": "http://127.0.0.1:9/", "patience": 0.1})
+    assert (project.read("page"), project.read("new"), project.read("kept.local")) == ("edited", "new", "ignored")
+
+
+@pytest.mark.parametrize("key", ["smudge", "clean", "process"])
+def test_filters_in_the_working_copys_own_configuration_do_not_run(
+    key: str, project: Project, repository: Repository
+) -> None:
+    lure = project.root / "lured"
+    in_site(project, repository, "config", f"filter.ev.il.{key}", f"touch {lure}; cat")
+    in_site(project, repository, "config", "filter.ev.il.required", "true")
+    repository.commit("Lure", page="two", __gitattributes="* filter=ev.il\n")
+    project.deploy()
+    (project.site / "page").write_text("edited")
+    assert project.deploy(buildCommand="true")["stashed"]["files"] == ["page"]
+    assert project.read("page") == "two"
+    assert not lure.exists()
+
+
+def test_a_working_copy_without_a_commit_is_left_alone(tmp_path: Path, children: ChildPool) -> None:
+    Repository(tmp_path / "repo").commit("Begin", page="one")
+    site = Repository(tmp_path / "site")
+    (site.folder / "page").write_text("mine")
+    with pytest.raises(BadInputError, match="without a commit"):
+        Project(tmp_path, children).deploy()
+    assert sorted(path.name for path in site.folder.iterdir()) == [".git", "page"]
+    assert (site.folder / "page").read_text() == "mine"
