@@ -4,7 +4,9 @@
 local id = ARGV[1]
 local record = redis.call('HMGET', job_key(id), 'status', 'dueAt', 'type', 'series', 'group')
 local status, series = record[1], record[4]
-if (status ~= 'scheduled' and status ~= 'waiting') or tonumber(record[2]) > now_ms() then return 0 end
+if (status ~= 'scheduled' and status ~= 'waiting') or (tonumber(record[2] or nil) or math.huge) > now_ms() then
+  return 0
+end
 if series and is_held(series, id) then
   park(id, record[3], status, PARKED_MS, record[5])
   return 0
