@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import end_all, gone
 from tests.waiting import eventually
 from workplatform import embedded, runlock
 from workplatform.errors import SettingsError
@@ -56,13 +57,7 @@ class Running:
 
     def close(self) -> None:
         """End whatever is left."""
-        if self.process.poll() is None:
-            below = self.everyone()
-            self.process.kill()
-            for process in below:
-                if process.is_running():
-                    process.kill()
-        self.process.wait()
+        end_all(self.process)
         self._sink.close()
 
 
@@ -78,11 +73,6 @@ def platform(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield start
     for running in started:
         running.close()
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    """Whether none of them runs; one that ended and waits to be reaped by init counts as gone."""
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
 
 
 def test_the_delay_before_a_restart_doubles_up_to_half_a_minute() -> None:

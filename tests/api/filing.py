@@ -24,10 +24,16 @@ def head(method: str, path: str, **headers: object) -> bytes:
 
 
 def answer(sock: socket.socket) -> tuple[int, bytes]:
-    """The status and body of what the API answers."""
+    """The status and body of what the API answers; takes what follows it too, if that has come already."""
     response = HTTPResponse(sock)
     response.begin()
     return response.status, response.read()
+
+
+def everything(sock: socket.socket) -> bytes:
+    """All that comes until the API closes the connection."""
+    with sock.makefile("rb") as stream:
+        return stream.read()
 
 
 def on_disk(api: Running) -> set[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import requests
 
+from tests.processes import end_all
 from tests.running import ROOT, free_port
 from tests.waiting import eventually
 from workplatform import embedded
@@ -82,8 +83,7 @@ def running_api(folder: Path, **more: str) -> Iterator[Running]:
         eventually(running.is_up, within_s=30)
         yield running
     finally:
-        process.kill()
-        process.wait()
+        end_all(process)  # its worker would live on for a moment, and use the folder and the server
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.integration.fleet import Fleet, log_events, running_fleet
+from tests.processes import gone
 from tests.waiting import eventually
 
 
@@ -19,10 +20,6 @@ def end(process: subprocess.Popen[bytes]) -> int:
 
 def descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
-
-
-def is_running(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_job_runs_and_its_record_tells_how(fleet: Fleet) -> None:
@@ -106,7 +103,7 @@ def test_a_killed_worker_costs_its_job_an_attempt_and_nothing_else(fleet: Fleet)
     everyone = descendants(doomed)
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.wait()
-    eventually(lambda: not any(is_running(process) for process in [*sleepers, *everyone]))
+    eventually(lambda: gone([*sleepers, *everyone]))
     fleet.worker("program")
     job = fleet.wait(job_id)
     assert (job["status"], job["attempts"], job["retries"]) == ("completed", 2, 1)
