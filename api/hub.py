@@ -16,7 +16,7 @@ from workplatform.store.events import EventLog
 _log = structlog.get_logger()
 
 HEARTBEAT_S: Final = 15.0
-_BLOCK_S: Final = 4.0
+_BLOCK_S: Final = 1.0
 _PAUSE_S: Final = 0.25
 _RESUMED = notice("stream:resumed", "the job store is back; no event was lost")
 

@@ -22,6 +22,7 @@ _GRACE_S: Final = 3
 _KEEP_ALIVE_S: Final = 75
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 10_000
+_STORE_PATIENCE_S: Final = 1.5  # then the client is answered 503, and told when to come back
 
 
 class ServerLog(Logger):
@@ -68,7 +69,7 @@ class Server(BaseApplication):
     def load(self) -> Api:
         """Build the application, once, before the worker is forked: the two share its memory."""
         ApiWorker.sign = SignOfLife(self._settings.alive_folder, "api")
-        api = build(bootstrap.build(self._settings))
+        api = build(bootstrap.build(self._settings, patience_s=_STORE_PATIENCE_S))
         api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()
         gc.freeze()

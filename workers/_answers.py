@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
+from workplatform.clock import CLOCK
+
 _LONGEST_WAIT_S: Final = 3600.0
 
 
@@ -34,5 +36,5 @@ def retry_after_s(value: str) -> float | None:
         moment = http_date(value)
         if moment is None:
             return None
-        wait_s = (moment - datetime.now(UTC)).total_seconds()
+        wait_s = (moment - CLOCK.now()).total_seconds()
     return min(max(wait_s, 1.0), _LONGEST_WAIT_S)

@@ -41,8 +41,8 @@ class Platform:
         self.connector.close()
 
 
-def build(settings: Settings) -> Platform:
-    """Build the platform.
+def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
+    """Build the platform; `patience_s` is how long it waits for an answer of Redis.
 
     Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS, a CONCURRENCY_... of no queue or
     a RETENTION_... that means nothing.
@@ -51,7 +51,7 @@ def build(settings: Settings) -> Platform:
     registry = discover(settings.job_packages)
     settings.check_queues(registry.queues)
     rules = sweeping_rules(settings.retention, settings.retentions, registry)
-    connector = Connector(address(settings))
+    connector = Connector(address(settings), patience_s=patience_s)
     store = JobStore(connector, prefix=settings.key_prefix)
     submitter = Submitter(registry, Wakeups().build)
     callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)

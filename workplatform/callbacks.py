@@ -1,11 +1,11 @@
 """Callbacks: telling a caller's URL how its job ended, as a job of type `http`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import structlog
 
+from workplatform.clock import CLOCK
 from workplatform.errors import InvalidSubmissionError
 from workplatform.hooks import Hook
 from workplatform.signing import DEFAULT
@@ -62,7 +62,7 @@ class Callbacks:
             error=error,
             duration_ms=duration_ms,
             attempt=job.attempts,
-            at=datetime.now(UTC),
+            at=CLOCK.now(),
         )
         made = (self._delivery(job, hook, body) for hook in wanting)
         return [delivery for delivery in made if delivery is not None]

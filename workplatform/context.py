@@ -1,7 +1,6 @@
 """JobContext: all that a handler sees of the platform."""
 
 import socket
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import requests
 
+from workplatform.clock import CLOCK
 from workplatform.lastwords import LastWords
 from workplatform.ports import Children, Completed, Files, OnLine, Output, Reporter, Sessions, Source
 from workplatform.secretfiles import no_secret
@@ -140,7 +140,7 @@ class JobContext:
 
         The job's id is the id of the message, in every attempt. Raises BadInputError if there is no such secret.
         """
-        return signed_headers(self._keys(name), message_id=self.id, at_s=int(time.time()), body=body)
+        return signed_headers(self._keys(name), message_id=self.id, at_s=CLOCK.now_ms() // 1000, body=body)
 
     def closing(self, within: timedelta) -> "JobContext":
         """Return a context for what has to be put right though the attempt has to end: it runs on for `within`."""

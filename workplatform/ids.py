@@ -7,9 +7,10 @@ of jobs is listed in its own order. Written out here because bulk submission mak
 import os
 import re
 import threading
-import time
 from functools import lru_cache
 from typing import Final
+
+from workplatform.clock import CLOCK
 
 JOB_ID: Final = re.compile(r"job_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
@@ -29,7 +30,7 @@ class _Clock:
 
     def tick(self) -> int:
         """Return a number above every one before."""
-        fresh = time.time_ns() // 1_000_000 << _RANDOM_BITS
+        fresh = CLOCK.now_ms() << _RANDOM_BITS
         with self._lock:
             if fresh > self._last:
                 # The top bit stays free, so that counting on cannot reach the next millisecond.

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from workplatform.callbacks import Callbacks
+from workplatform.clock import CLOCK
 from workplatform.errors import IdempotencyError, IllegalTransitionError, JobNotFoundError, QueueNotFoundError
 from workplatform.masking import masked_fields
 from workplatform.registry import Registry
@@ -199,10 +200,10 @@ class JobService:
 
 
 def _elapsed_ms(record: Record) -> int | None:
-    """Milliseconds that a running job has run, by this host's clock."""
+    """Milliseconds that a running job has run."""
     if record.started_at is None:
         return None
-    return max(0, round((datetime.now(UTC) - record.started_at).total_seconds() * 1000))
+    return max(0, round((CLOCK.now() - record.started_at).total_seconds() * 1000))
 
 
 def _by_status(page: Page, job_type: str) -> dict[Status, int]:

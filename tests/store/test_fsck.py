@@ -10,6 +10,7 @@ import redis
 
 from tests.builders import GONE, a_claimant, a_job, a_message, backing_off, claim, completed, failed, given_back, pop
 from tests.store.checking import differences, survey
+from workplatform.retention import sweeping_rules
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
@@ -62,7 +63,7 @@ def test_jobs_in_every_state_agree_with_themselves(store: JobStore, connector: C
 def test_a_swept_job_leaves_nothing_behind(store: JobStore, connector: Connector) -> None:
     job = ended(store)
     ended(store)
-    assert store.sweep(timedelta(0), 100) == 2
+    assert store.sweep(sweeping_rules(timedelta(0), {}, ["nap"]), 100) == 2
     assert differences(connector) == []
     connector.client.xadd(f"test:logs:{job.id}", {"text": "late"})
     assert [difference.kind for difference in differences(connector)] == ["stray"]
@@ -91,9 +92,19 @@ def _as(kind: str, job: Callable[[JobStore], NewJob], damage: Break, sentence: s
         _as("missing", a_job_with, lambda r, _: r.srem("test:types", "nap"), "is queued and test:types lacks nap"),
         _as("missing", running, lambda r, j: r.zrem("test:leases", j), "is running and not in test:leases"),
         _as("missing", running, lambda r, j: r.srem("test:slots:n1", j), "is running and test:slots:n1 lacks"),
-        _as("missing", ended, lambda r, j: r.zrem("test:finished", j), "is completed and not in test:finished"),
-        _as("score", ended, lambda r, j: r.zincrby("test:finished", -5000, j), "finished has job"),
-        _as("stray", ended, lambda r, j: r.zadd("test:finished", {f"{j}x": 1}), "which does not exist"),
+        _as(
+            "missing",
+            ended,
+            lambda r, j: r.zrem("test:finished:nap:completed", j),
+            "is completed and not in test:finished:nap:completed",
+        ),
+        _as(
+            "score",
+            ended,
+            lambda r, j: r.zincrby("test:finished:nap:completed", -5000, j),
+            "finished:nap:completed has job",
+        ),
+        _as("stray", ended, lambda r, j: r.zadd("test:finished:nap:completed", {f"{j}x": 1}), "which does not exist"),
     ],
 )
 def test_a_broken_place_is_told_and_mended(

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 import requests
 
+from workplatform.clock import CLOCK
 from workplatform.errors import JobError, RetryLater, SourceFailedError, SourceRefusedError
 from workplatform.storage.uris import shown
 
@@ -77,4 +78,4 @@ def _delay_s(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_DELAY_S)
+    return min(max((moment - CLOCK.now()).total_seconds(), 0.0), _LONGEST_DELAY_S)

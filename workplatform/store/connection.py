@@ -13,10 +13,12 @@ from redis.connection import AbstractConnection
 
 from workplatform.errors import StoreUnavailableError
 from workplatform.store.keys import EVENTS_KEPT, LOG_LINES
+from workplatform.store.refusals import why_not_now
 
 Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
+_LONGEST_CONNECT_S: Final = 3.0
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
 _PARTS: Final = (
     "_base",
@@ -38,18 +40,25 @@ _SOURCES: Final = {
     for entry in (files("workplatform.store") / "lua").iterdir()
     if entry.name.endswith(".lua")
 }
-_NOT_NOW: Final = ("LOADING", "MASTERDOWN", "OOM", "READONLY", "MISCONF")
+# What adds work is refused while Redis is out of memory. What carries work on or ends it goes on: it frees some.
+_ADDING: Final = frozenset({"submit", "submit_once", "create_flow", "fire", "put_schedule"})
+# What reads alone goes on while Redis takes no writes at all.
+_READING: Final = frozenset({"due", "due_schedules", "groups", "list", "list_flows", "queues", "workers"})
 
 
 class Connector:
     """Makes connections to one Redis; nothing connects before it is used.
 
-    `url` is redis://, rediss:// or unix://. Calls time out after 5 s and report StoreUnavailableError.
+    `url` is redis://, rediss:// or unix://. Calls time out after `patience_s` and report StoreUnavailableError.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float = 5.0) -> None:
         self._pool = redis.ConnectionPool.from_url(
-            url, socket_timeout=5, socket_connect_timeout=3, max_connections=1000, client_name="workplatform"
+            url,
+            socket_timeout=patience_s,
+            socket_connect_timeout=min(patience_s, _LONGEST_CONNECT_S),
+            max_connections=1000,
+            client_name="workplatform",
         )
         self.client = redis.Redis(connection_pool=self._pool)
 
@@ -99,8 +108,8 @@ class Scripts:
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         except redis.exceptions.ResponseError as error:
-            if str(error).startswith(_NOT_NOW) or any(f" {word}" in str(error) for word in _NOT_NOW):
-                raise StoreUnavailableError(f"Redis cannot take it now: {error}") from error
+            if (reason := why_not_now(error)) is not None:
+                raise StoreUnavailableError(reason) from error
             raise
 
     def persist(self, name: str, *words: Word, patience_s: float) -> Any:
@@ -173,4 +182,15 @@ def _load(prefix: str) -> dict[str, bytes]:
     shared = "".join(_SOURCES[part] for part in _PARTS)
     for mark, value in (("@PREFIX@", prefix), ("@EVENTS_KEPT@", EVENTS_KEPT), ("@LOG_LINES@", LOG_LINES)):
         shared = shared.replace(mark, str(value))
-    return {name: (shared + source).encode() for name, source in _SOURCES.items() if not name.startswith("_")}
+    return {
+        name: (_shebang(name) + shared + source).encode()
+        for name, source in _SOURCES.items()
+        if not name.startswith("_")
+    }
+
+
+def _shebang(name: str) -> str:
+    """Have Redis refuse a script before it begins, never in the middle (Redis 7, "Eval scripts flags")."""
+    if name in _ADDING:
+        return "#!lua\n"
+    return f"#!lua flags={'no-writes' if name in _READING else 'allow-oom'}\n"

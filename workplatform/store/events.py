@@ -62,7 +62,7 @@ class EventLog:
         return [_parse(*entry) for entry in entries]
 
     def follow(self, event_id: str, *, block_s: float) -> list[StoredEvent]:
-        """Wait up to `block_s` (under the 5 s socket timeout) for entries after an id."""
+        """Wait up to `block_s` (less than the connector's patience) for entries after an id."""
         try:
             answer = self._connector.client.xread({self._key: event_id}, count=_BATCH, block=int(block_s * 1000))
         except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 import redis
 
+from workplatform.clock import CLOCK
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
@@ -69,6 +70,7 @@ class JobStore:
         for start in range(0, len(jobs), JOBS_PER_CALL):
             created = read_created(self._scripts("submit", *job_words(jobs[start : start + JOBS_PER_CALL])))
             at_ms = created.at_ms
+            CLOCK.learn(at_ms)
             others |= created.others
             orphans |= created.orphans
         return Created(at_ms, others, orphans)
@@ -229,5 +231,6 @@ class JobStore:
         ]
 
     def ping(self) -> None:
-        """Raise StoreUnavailableError if Redis does not answer."""
-        self._connector.read(lambda client: client.ping())
+        """Learn the moment; raises StoreUnavailableError if Redis does not answer."""
+        seconds, microseconds = self._connector.read(lambda client: client.time())
+        CLOCK.learn(seconds * 1000 + microseconds // 1000)

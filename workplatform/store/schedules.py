@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import orjson
 from redis import Redis
 
+from workplatform.clock import CLOCK
 from workplatform.errors import ScheduleNotFoundError
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
@@ -106,6 +107,7 @@ class ScheduleBook:
     def due(self, most: int) -> tuple[datetime, list[Entry]]:
         """Return the moment by Redis's clock, and the schedules that have to fire by then."""
         now, *found = self._scripts("due_schedules", most)
+        CLOCK.learn(int(now))
         hashes = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in found[1::2])
         return moment(now), [_entry(name.decode(), fields) for name, fields in zip(found[::2], hashes, strict=True)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from workplatform.clock import CLOCK
 from workplatform.store.connection import Scripts
 from workplatform.store.records import moment
 
@@ -72,7 +73,7 @@ class WorkerRegister:
         running = " ".join(f"{job_id}:{fence}" for job_id, fence in attempts)
         takes_jobs = int(not about.is_draining)
         note = (orjson.dumps(about), running, _ms(age))
-        self._scripts("announce", worker_id, _ms(lifetime), takes_jobs, *note, *about.queues)
+        CLOCK.learn(int(self._scripts("announce", worker_id, _ms(lifetime), takes_jobs, *note, *about.queues)))
 
     def withdraw(self, worker_id: str, queues: Sequence[str]) -> None:
         """Forget a worker at once."""

@@ -17,11 +17,15 @@ class Names(Keys):
         self.scheduled = f"{prefix}scheduled"
         self.limited = f"{prefix}limited"
         self.leases = f"{prefix}leases"
-        self.finished = f"{prefix}finished"
+        self.former_finished = f"{prefix}finished"
 
     def index(self, job_type: str, status: Status) -> str:
         """Return the key of the jobs of a type in a status."""
         return f"{self.prefix}index:{job_type}:{status}"
+
+    def finished(self, job_type: str, status: Status) -> str:
+        """Return the key of the jobs of a type that ended in a status."""
+        return f"{self.prefix}finished:{job_type}:{status}"
 
     def slots(self, node: str) -> str:
         """Return the key of the jobs that take a slot of a node."""

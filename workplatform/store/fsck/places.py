@@ -58,7 +58,8 @@ def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> I
     if status in _WAITS and "dueAt" in fields:
         yield Place("zset", keys.scheduled, job_id, _number(fields, "dueAt"))
     if status in FINAL:
-        yield Place("zset", keys.finished, job_id, _number(fields, "finishedAt"))
+        yield Place("zset", keys.finished(job_type, status), job_id, _number(fields, "finishedAt"))
+        yield Place("zset", keys.former_finished, job_id, is_required=False)
     yield from _claims(job_id, fields, keys, is_active=status not in FINAL)
 
 

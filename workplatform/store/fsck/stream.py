@@ -1,6 +1,7 @@
 """The stream of events: it tells of each job what its record says, and nothing that cannot have happened."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from workplatform.states import FINAL, TRANSITIONS, Status
@@ -82,8 +83,10 @@ class StreamCheck:
 
     def _untold(self) -> Iterator[Difference]:
         """Find jobs that ended while the stream was kept, and of whose end it says nothing."""
-        since = ("ZRANGEBYSCORE", self._keys.finished, self._since_ms + 1, "+inf", "LIMIT", 0, EVENTS_KEPT)
-        [ended] = self._reader.ask([since])
+        [types] = self._reader.ask([("SMEMBERS", self._keys.types)])
+        kinds = [self._keys.finished(text(job_type), status) for job_type in types for status in FINAL]
+        since = (self._since_ms + 1, "+inf", "LIMIT", 0, EVENTS_KEPT)
+        ended = chain.from_iterable(self._reader.ask([("ZRANGEBYSCORE", key, *since) for key in kinds]))
         while self._advance([])[0] == _CHUNK:
             pass
         for job_id in map(text, ended):

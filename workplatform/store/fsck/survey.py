@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -102,13 +103,15 @@ class Survey:
         listed, slotted = _each(members.of_collection, is_sorted=True), _each(members.of_collection, is_sorted=False)
         rows: list[tuple[str, str, Check]] = [
             ("job:", "hash", self._of_jobs),
-            ("logs:", "stream", lambda keys: members.of_leavings(keys, self._keys.logs(""))),
+            ("logs:", "stream", self._of_leavings("logs:")),
+            *((name, "list", self._of_leavings(name)) for name in ("deliveries:", "progress:", "attempts:")),
             ("index:", "zset", listed),
             ("queued:", "zset", listed),
             ("scheduled", "zset", listed),
             ("limited", "zset", listed),
             ("leases", "zset", listed),
             ("finished", "zset", listed),
+            ("finished:", "zset", listed),
             ("slots:", "set", slotted),
             ("series:", "zset", _each(members.of_series)),
             ("holder:", "string", _each(members.of_holder)),
@@ -128,6 +131,9 @@ class Survey:
     def _of_jobs(self, keys: Sequence[str]) -> Iterator[Difference]:
         self.jobs += len(keys)
         return self._records.differences([key.removeprefix(self._keys.job("")) for key in keys])
+
+    def _of_leavings(self, name: str) -> Check:
+        return partial(self._members.of_leavings, prefix=self._keys.prefix + name)
 
     def _of_schedules(self, keys: Sequence[str]) -> Iterator[Difference]:
         return self._books.of_schedules([key.removeprefix(self._keys.schedule("")) for key in keys])
