@@ -306,7 +306,7 @@ def test_parents_that_are_swept_have_told_their_children(store: JobStore, connec
     assert not connector.client.exists(f"test:job:{parent.id}")
     store.groups.due(10)
     assert {status(store, child) for child in children} == {Status.QUEUED}
-    assert not [key for key in connector.client.scan_iter("test:children:*")]
+    assert not list(connector.client.scan_iter("test:children:*"))
 
 
 def test_nothing_is_left_of_a_family_that_has_ended(store: JobStore, connector: Connector) -> None:

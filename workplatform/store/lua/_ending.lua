@@ -24,7 +24,7 @@ end
 local function end_job(id, next_status, event, text, failure, spares_running)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'node', 'progress', 'stage', 'fence',
-    'series', 'unique', 'expiresAt', 'deadline', 'group', 'children')
+    'series', 'unique', 'expiresAt', 'deadline', 'group', 'children', 'doom')
   local status, type, series = record[1], record[2], record[9]
   if not status or FINAL[status] or (status == 'running' and spares_running) then return status end
   local now = now_ms()
@@ -37,6 +37,7 @@ local function end_job(id, next_status, event, text, failure, spares_running)
   redis.call('ZREM', queued_key(record[3], record[4]), id)
   redis.call('ZREM', P .. 'scheduled', id)
   redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup', 'open', 'doom')
+  if record[15] then redis.call('ZREM', P .. 'doomed', id) end
   redis.call('HSET', key, 'status', next_status, 'finishedAt', now, 'message', text)
   if failure ~= '' then redis.call('HSET', key, 'error', failure) end
   move(id, type, status, next_status, record[13])

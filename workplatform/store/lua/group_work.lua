@@ -7,9 +7,9 @@ if ARGV[2] ~= '' then redis.call('HSET', key, 'cursor', ARGV[2]) end
 local state = redis.call('HMGET', key, 'work', 'cursor', 'upTo')
 
 local function open_jobs()
-  -- Jobs that wait come first: none of them shall end with its parent.
+  -- Jobs that wait come first, the newest before those that it may wait for: none shall end with its parent.
   for at = 1, 4 do
-    local ids = redis.call('ZRANGE', member_key(group, STATUSES[at]), 0, most - 1)
+    local ids = redis.call('ZREVRANGE', member_key(group, STATUSES[at]), 0, most - 1)
     if #ids > 0 then return {'cancel', 0, ids} end
   end
 end
