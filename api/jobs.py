@@ -6,6 +6,7 @@ from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
 from api.frames import STREAM_ID
+from api.parameters import number
 from api.problems import bad_parameter
 from api.submissions import Submissions
 from workplatform.ids import JOB_ID
@@ -56,7 +57,7 @@ class JobRoutes:
         listing = self._service.list(
             job_type=self._known_type(request.args.get("type", "")),
             status=status,
-            limit=_number("limit", DEFAULT_LIMIT, MAX_LIMIT),
+            limit=number("limit", DEFAULT_LIMIT, MAX_LIMIT),
             cursor=cursor,
         )
         return json_answer(
@@ -77,7 +78,7 @@ class JobRoutes:
         after = request.args.get("after", "")
         if after and not STREAM_ID.fullmatch(after):
             raise bad_parameter("after", "must be the n of a line")
-        lines = self._service.logs(job_id, after=after, limit=_number("limit", DEFAULT_LINES, MAX_LINES))
+        lines = self._service.logs(job_id, after=after, limit=number("limit", DEFAULT_LINES, MAX_LINES))
         documents = [{"n": line.id, "at": timestamp(line.at), "text": line.text} for line in lines]
         return json_answer({"lines": documents, "next": lines[-1].id if lines else after or "0"})
 
@@ -85,10 +86,3 @@ class JobRoutes:
         if name and name not in self._service.registry:
             raise bad_parameter("type", f"must be one of {', '.join(sorted(self._service.registry))}")
         return name
-
-
-def _number(name: str, default: int, most: int) -> int:
-    text = request.args.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= most:
-        raise bad_parameter(name, f"must be a whole number from 1 to {most}")
-    return int(text)

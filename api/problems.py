@@ -9,6 +9,7 @@ import structlog
 from werkzeug.exceptions import HTTPException
 
 from api.answers import PROBLEM, Answer, Header
+from workplatform.bonds import GroupNotFoundError
 from workplatform.errors import (
     IdempotencyError,
     IllegalTransitionError,
@@ -29,6 +30,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     JobNotFoundError: HTTPStatus.NOT_FOUND,
     QueueNotFoundError: HTTPStatus.NOT_FOUND,
     ScheduleNotFoundError: HTTPStatus.NOT_FOUND,
+    GroupNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -13,24 +14,28 @@ from api.answers import Answer, Header, json_answer
 from api.commit import GroupCommit
 from api.problems import RequestError, describe
 from workplatform.errors import InvalidSubmissionError
+from workplatform.grouping import GroupService
 from workplatform.service import JobService
 from workplatform.states import Status
 from workplatform.store.jobs import JOBS_PER_CALL
 from workplatform.store.records import Created, NewJob
+from workplatform.submission import invalid, problem_at
 from workplatform.wire import timestamp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _LONGEST_KEY = 255
+_RECEIPT = ("jobId", "status", "createdAt")
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
 class Submissions:
     """Takes submissions: one job, or an array of jobs of which each is answered by itself."""
 
-    def __init__(self, service: JobService, commit: GroupCommit, *, max_body_bytes: int) -> None:
+    def __init__(self, service: JobService, groups: GroupService, commit: GroupCommit, *, max_body_bytes: int) -> None:
         self._service = service
+        self._groups = groups
         self._commit = commit
         self._max_body_bytes = max_body_bytes
 
@@ -39,21 +44,38 @@ class Submissions:
 
         Raises RequestError, InvalidSubmissionError, IdempotencyError or StoreUnavailableError.
         """
-        body = _read(environ, self._max_body_bytes)
-        document = _parsed(body)
+        body = read_body(environ, max_body_bytes=self._max_body_bytes)
+        document = parsed(body)
         store = self._once(environ, body) if "HTTP_IDEMPOTENCY_KEY" in environ else self._store
+        if isinstance(document, list) and _asks_for_batch(environ):
+            document = {"jobs": document}
         if isinstance(document, list):
-            return self._many(document, store)
+            taken = self._take(document, store, base="")
+            return json_answer(taken.receipts, status=taken.status, headers=taken.headers)
+        if isinstance(document, dict) and "jobs" in document and "type" not in document:
+            return self._batch(document, environ, store)
         stored = store([self._service.prepare(document)])
         [receipt] = stored.receipts
+        if isinstance(receipt, InvalidSubmissionError):
+            raise receipt
         location = ("Location", f"/api/jobs/{receipt['jobId']}")
         return json_answer(receipt, status=HTTPStatus.ACCEPTED, headers=(location, *stored.headers))
+
+    def _batch(self, document: dict[str, Any], environ: "WSGIEnvironment", store: "_Store") -> Answer:
+        """Store jobs that are told of, cancelled and retried together."""
+        # A repeated request has to name the batch of the first one.
+        own = f"batch_{idempotency_key(environ)[:26]}" if "HTTP_IDEMPOTENCY_KEY" in environ else ""
+        batch, batch_id = self._groups.batch_of(document, default=own)
+        taken = self._take(batch.jobs, lambda jobs: store(self._groups.batched(jobs, batch, batch_id)), base="/jobs")
+        location = ("Location", f"/api/batches/{batch_id}")
+        answer = {"batchId": batch_id, "jobs": taken.receipts}
+        return json_answer(answer, status=taken.status, headers=(location, *taken.headers))
 
     def _store(self, jobs: Sequence[NewJob]) -> "_Stored":
         created = self._commit.create(jobs)
         return _Stored([self._receipt(job, job.id, created) for job in jobs])
 
-    def _once(self, environ: "WSGIEnvironment", body: bytes) -> Callable[[Sequence[NewJob]], "_Stored"]:
+    def _once(self, environ: "WSGIEnvironment", body: bytes) -> "_Store":
         """Return what stores the jobs of a request that bears an idempotency key; a key counts for one API key."""
         key = idempotency_key(environ)
         fingerprint = hashlib.sha256(body).hexdigest()
@@ -66,47 +88,86 @@ class Submissions:
 
         return store
 
-    def _receipt(self, job: NewJob, job_id: str, created: Created) -> dict[str, Any]:
-        """Tell what became of a job: it was made as `job_id`, or another one is active with its unique key."""
+    def _receipt(self, job: NewJob, job_id: str, created: Created) -> "_Receipt":
+        """Tell what became of a job: it was made as `job_id`, another one has its unique key, or it has no parent."""
+        if (parent := created.orphans.get(job_id)) is not None:
+            return _orphan(job, parent)
         if (other := created.others.get(job_id)) is not None:
             document = self._service.get(other)
-            return {name: document[name] for name in ("jobId", "status", "createdAt")} | {"existing": True}
+            return {name: document[name] for name in _RECEIPT} | {"existing": True}
+        if job.parents:
+            document = self._service.get(job_id)
+            return {name: document[name] for name in _RECEIPT}
         status = Status.SCHEDULED if job.begins_after(created.at_ms) else Status.QUEUED
         return {"jobId": job_id, "status": status, "createdAt": _iso(created.at_ms)}
 
-    def _many(self, documents: Sequence[object], store: Callable[[Sequence[NewJob]], "_Stored"]) -> Answer:
+    def _take(self, documents: Sequence[object], store: "_Store", *, base: str) -> "_Taken":
+        """Store those of the documents at `base` that are jobs; each is answered by itself."""
         if not documents:
-            raise InvalidSubmissionError("the array holds no job", [{"pointer": "", "detail": "must not be empty"}])
+            raise InvalidSubmissionError("the array holds no job", [{"pointer": base, "detail": "must not be empty"}])
         if len(documents) > JOBS_PER_CALL:
             raise RequestError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"an array may hold {JOBS_PER_CALL} jobs, this one holds {len(documents)}: send several",
             )
-        prepared = [self._prepared(document, number) for number, document in enumerate(documents)]
+        prepared = [self._prepared(document, is_of_batch=bool(base)) for document in documents]
         jobs = [job for job in prepared if isinstance(job, NewJob)]
         stored = store(jobs) if jobs else _Stored([])
         receipts = iter(stored.receipts)
         answers = [next(receipts) if isinstance(item, NewJob) else item for item in prepared]
-        is_whole = len(jobs) == len(documents)
-        status = HTTPStatus.ACCEPTED if is_whole else HTTPStatus.MULTI_STATUS
-        return json_answer(answers, status=status, headers=stored.headers)
+        return _Taken([_told(answer, f"{base}/{number}") for number, answer in enumerate(answers)], stored.headers)
 
-    def _prepared(self, document: object, number: int) -> NewJob | dict[str, Any]:
-        """Return the job, or the problem of an item that is not one, its pointers into the whole array."""
+    def _prepared(self, document: object, *, is_of_batch: bool) -> NewJob | InvalidSubmissionError:
+        if is_of_batch and isinstance(document, dict) and "batchId" in document:
+            return invalid([problem_at("/batchId", "the request names the batch; leave it out")])
         try:
             return self._service.prepare(document)
         except InvalidSubmissionError as error:
-            problem = describe(error)
-            errors = [{**item, "pointer": f"/{number}{item['pointer']}"} for item in error.problems]
-            return {**problem, "errors": errors}
+            return error
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
     """What the client is told of the jobs of its request, in their order."""
 
-    receipts: Sequence[Mapping[str, Any]]
+    receipts: Sequence["_Receipt"]
     headers: tuple[Header, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the client is told of each document of its request, in their order."""
+
+    receipts: Sequence[Mapping[str, Any]]
+    headers: tuple[Header, ...]
+
+    @property
+    def status(self) -> HTTPStatus:
+        """The answer's status: 207 where not each of them is a job."""
+        is_whole = all("jobId" in receipt for receipt in self.receipts)
+        return HTTPStatus.ACCEPTED if is_whole else HTTPStatus.MULTI_STATUS
+
+
+_Receipt = Mapping[str, Any] | InvalidSubmissionError
+_Store = Callable[[Sequence[NewJob]], _Stored]
+
+
+def _told(receipt: _Receipt, pointer: str) -> Mapping[str, Any]:
+    """Return a receipt as it is told; the pointers of a problem become those into the whole document."""
+    if not isinstance(receipt, InvalidSubmissionError):
+        return receipt
+    errors = [{**item, "pointer": f"{pointer}{item['pointer']}"} for item in receipt.problems]
+    return {**describe(receipt), "errors": errors}
+
+
+def _asks_for_batch(environ: "WSGIEnvironment") -> bool:
+    return parse_qs(environ.get("QUERY_STRING", "")).get("batch", [""])[-1] in ("1", "true")
+
+
+def _orphan(job: NewJob, parent: str) -> InvalidSubmissionError:
+    """Refuse a job whose parent is not there."""
+    at = job.parents.index(parent)
+    return invalid([problem_at(f"/dependsOn/{at}", f"there is no job {parent}")])
 
 
 def idempotency_key(environ: "WSGIEnvironment") -> str:
@@ -123,10 +184,11 @@ def idempotency_key(environ: "WSGIEnvironment") -> str:
 
 def read_document(environ: "WSGIEnvironment", *, max_body_bytes: int) -> object:
     """Read the document that a request bears; raises RequestError if it is too large or not JSON."""
-    return _parsed(_read(environ, max_body_bytes))
+    return parsed(read_body(environ, max_body_bytes=max_body_bytes))
 
 
-def _read(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
+def read_body(environ: "WSGIEnvironment", *, max_body_bytes: int) -> bytes:
+    """Read the bytes of a request that bears JSON; raises RequestError if it says that it does not, or is too large."""
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media_type not in _JSON_TYPES:
         raise RequestError(
@@ -137,7 +199,8 @@ def _read(environ: "WSGIEnvironment", max_body_bytes: int) -> bytes:
     return _body(environ, max_body_bytes)
 
 
-def _parsed(body: bytes) -> object:
+def parsed(body: bytes) -> object:
+    """Parse a body; raises RequestError if it is not JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -74,6 +74,12 @@ def value_at(result: Any, reference: Reference) -> Any:
     return value
 
 
+def is_about(place: Place, reference: Reference) -> bool:
+    """Whether an error at a place, which names alternatives of a type too, is about the value of a reference."""
+    words = iter(map(str, place))
+    return all(str(word) in words for word in reference.place)
+
+
 def _put_in(node: Any, place: Place, value_of: Callable[[Reference], Any]) -> Any:
     if isinstance(node, Mapping):
         return {name: _put_in(inner, (*place, name), value_of) for name, inner in node.items()}

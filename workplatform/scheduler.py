@@ -41,6 +41,7 @@ class Scheduler:
         self._submitter = platform.submitter
         self._callbacks = platform.callbacks
         self._firing = platform.firing
+        self._group_work = platform.group_work
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._sweeping = platform.sweeping
@@ -58,6 +59,7 @@ class Scheduler:
             for job_id in due.lapsed:
                 self._reap(job_id)
         self._firing.tick()
+        self._group_work.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweeping.tick)
 

@@ -33,9 +33,9 @@ class NewJob(NamedTuple):
         return str(orjson.loads(self.terms).get("series", "")) if self.terms else ""
 
     @property
-    def has_parents(self) -> bool:
-        """Whether the job depends on others."""
-        return bool(self.terms) and "dependsOn" in orjson.loads(self.terms)
+    def parents(self) -> list[str]:
+        """The ids of the jobs on which it depends."""
+        return list(orjson.loads(self.terms).get("dependsOn", ())) if self.terms else []
 
     def with_terms(self, **terms: str | int) -> "NewJob":
         """Return the same job with further terms."""
