@@ -25,6 +25,10 @@ _SAMPLE_RATES = (48_000, 44_100)
 # Audio that goes on for longer than this after the last picture gets that picture to the end: segments can only be cut
 # at keyframes, so without pictures the last one would hold all the rest of the audio.
 MAX_TAIL_S = 0.5
+# A sound that ends this much before the picture would leave segments without sound, at which players stop.
+_SILENCE_S = 0.1
+# Seconds of pictures held until the ends of both are known; the usual ten seconds of raw ones can be gigabytes.
+_HELD_S = 1
 # A keyframe at the first frame and at the first frame of each span of 6 s. All renditions see the same frames, so all
 # have the same keyframes, also with variable frame rate and after gaps.
 _ON_THE_GRID = f"expr:if(isnan(prev_forced_t),1,gte(t,{SEGMENT_S}*(1+floor(prev_forced_t/{SEGMENT_S}))))"
@@ -47,8 +51,10 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     rungs = ladder.rungs
     pictures = _pictures(stream[str(video.index)], video, ladder, span)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
-    sounds = stereo(stream, video.audio, len(rates), span) if video.audio else []
+    sounds = _sounds(stream, video, len(rates), span)
     options = _common_options(ladder)
+    if _falls_silent(video):
+        options |= {"shortest": None, "shortest_buf_duration": _HELD_S}
     for number, rung in enumerate(rungs):
         own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung, span)
         options |= {f"{name}:v:{number}": value for name, value in (own | tag(ladder.form)).items()}
@@ -65,7 +71,7 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
     made: dict[str, Any] = {rung.name: stream for rung in ladder.rungs if ladder.is_copied(rung)}
     encoded = [rung for rung in ladder.rungs if rung.name not in made]
     falling = sorted(encoded, key=lambda rung: -rung.width * rung.height)
-    stream = _repaired(span.pictures(stream), video)
+    stream = _repaired(span.pictures(stream), video, span)
     for rung in falling:
         is_first = rung is falling[0]
         levels = {"out_range": "tv"} if is_first and video.is_full_range else {}
@@ -82,21 +88,51 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
     return [made[rung.name] for rung in ladder.rungs]
 
 
-def _repaired(stream: Any, video: SourceVideo) -> Any:
+def _repaired(stream: Any, video: SourceVideo, span: Span) -> Any:
     """Weave no half pictures, show no more frames than screens do, and keep a picture for all of the audio."""
     if video.is_interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     if video.frame_rate and video.frame_rate > MAX_FRAME_RATE + 1:
         stream = stream.filter("fps", MAX_FRAME_RATE, eof_action="pass")
-    if video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > MAX_TAIL_S:
+    is_to_the_end = span.end_s is None
+    if is_to_the_end and video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > MAX_TAIL_S:
         tail_s = video.sound_end_s - video.end_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.3f}")
     return stream
 
 
+def _falls_silent(video: SourceVideo) -> bool:
+    """Whether the sound of the segments ends before their picture."""
+    if not video.audio or video.sound_end_s is None or video.end_s is None:
+        return False
+    return video.end_s - video.sound_end_s > _SILENCE_S
+
+
+def _sounds(stream: Any, video: SourceVideo, copies: int, span: Span) -> list[Any]:
+    """Return the sound for the segments of the picture, once for each bitrate; silence goes on where it ends early.
+
+    The silence ends with the real picture, or where the header says that the picture does, whatever comes first.
+    """
+    if not video.audio:
+        return []
+    sounds = stereo(stream, video.audio, copies, span)
+    if not _falls_silent(video):
+        return sounds
+    rate = _output_rate(video.audio)
+    first = span.first_sample(rate)
+    lasting_s = max(0.0, (video.end_s or 0.0) - first / rate)
+    # A span that begins after the sound has none whose time could be gone on from: it is counted.
+    return [sound.filter("apad", whole_dur=f"{lasting_s:.6f}").filter("asetpts", f"N+{first}") for sound in sounds]
+
+
+def _output_rate(audio: SourceAudio) -> int:
+    """Return the samples per second to make of a sound: its own, if all players take that."""
+    return audio.sample_rate if audio.sample_rate in _SAMPLE_RATES else _SAMPLE_RATES[0]
+
+
 def stereo(stream: Any, audio: SourceAudio, copies: int, span: Span = WHOLE) -> list[Any]:
     """Return the sound as stereo without holes, once for each bitrate; each is encoded once for all its renditions."""
-    rate = audio.sample_rate if audio.sample_rate in _SAMPLE_RATES else _SAMPLE_RATES[0]
+    rate = _output_rate(audio)
     sound = span.sounds(stream[str(audio.index)], rate)
     sound = sound.filter("aresample", rate, **{"async": 1, "first_pts": span.first_sample(rate)})
     sound = sound.filter("aformat", channel_layouts="stereo")

@@ -71,8 +71,5 @@ class Renditions:
 
     def _command(self, ladder: Ladder, names: Sequence[str], span: Span) -> list[str]:
         part = replace(ladder, rungs=tuple(rung for rung in ladder.rungs if rung.name in names))
-        if span.end_s is None:
-            return ladder_command(self.source, self.video, part, span)
-        # No picture has to stay for sound that comes after the span.
-        program, *words = ladder_command(self.source, replace(self.video, sound_end_s=None), part, span)
-        return [program, *_SHORT_PERIOD, *words]
+        program, *words = ladder_command(self.source, self.video, part, span)
+        return [program, *words] if span.end_s is None else [program, *_SHORT_PERIOD, *words]

@@ -60,8 +60,9 @@ def turned(path: Path, degrees: int) -> Path:
 
 
 def with_sound(path: Path, *, picture_s: float, sound_s: float, layout: str = "stereo", rate: int = 48000) -> Path:
-    """Make a video whose sound has another length or form than its picture."""
-    ffmpeg(*picture(duration=picture_s), *tone(sound_s, layout=layout, rate=rate), *_PLAIN, path)
+    """Make a video whose sound has another length or form than its picture; segments can begin every six seconds."""
+    encoder = (*_PLAIN, "-g", 150, "-movflags", "+faststart")
+    ffmpeg(*picture(duration=picture_s), *tone(sound_s, layout=layout, rate=rate), *encoder, path)
     return path
 
 

@@ -28,6 +28,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "stream.ts": lambda path: film(path, "-bf", 2, rate="30000/1001", sound=44100),
     "uneven.mkv": uneven,
     "low.mkv": lambda path: film(path, sound=22050),
+    "falls-silent.mp4": lambda path: film(path, "-filter:a", "atrim=end=8"),
 }
 
 

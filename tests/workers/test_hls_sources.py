@@ -1,6 +1,7 @@
 """The hls job on awkward videos: all come out as playable, aligned renditions."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -8,11 +9,18 @@ import pytest
 from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import make_ladder
 from tests.workers._streams import read_master
+from workplatform.hls_check import check
 
 
 def frames_in(path: Path) -> int:
     with av.open(f"file:{path}") as container:
         return sum(1 for _ in container.decode(video=0))
+
+
+def broken_off(path: Path) -> Path:
+    """Leave the first half of a file's bytes."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
 
 
 @pytest.mark.parametrize(
@@ -169,10 +177,23 @@ def test_sound_that_outlasts_the_picture_is_kept_with_the_last_picture(tmp_path:
     assert made.streams[0].sound_s == pytest.approx(15, abs=0.1)
 
 
-def test_sound_that_ends_early_leaves_the_picture_whole(tmp_path: Path) -> None:
-    made = make_ladder(samples.with_sound(tmp_path / "film.mp4", picture_s=8, sound_s=2))
+@pytest.mark.parametrize("more", [{}, {"segmentType": "fmp4"}, {"passthrough": True}], ids=["ts", "fmp4", "copied"])
+def test_sound_that_ends_early_goes_on_in_silence_as_long_as_the_picture(tmp_path: Path, more: dict[str, Any]) -> None:
+    made = make_ladder(samples.with_sound(tmp_path / "film.mp4", picture_s=13, sound_s=2), **more)
 
-    assert made.streams[0].durations == [6.0, 2.0]
+    assert [rendition["isCopied"] for rendition in made.result["renditions"]] == [more == {"passthrough": True}, False]
+    assert made.streams[0].durations == [6.0, 6.0, 1.0] and len(made.streams[0].times) == 13 * 25
+    assert made.streams[0].sound_s == pytest.approx(13, abs=0.05)
+    assert "track-empty" not in {finding.rule for finding in check(tmp_path / "out").findings}
+
+
+def test_silence_ends_where_a_broken_off_picture_does(tmp_path: Path) -> None:
+    source = broken_off(samples.with_sound(tmp_path / "film.mp4", picture_s=16, sound_s=2))
+
+    made = make_ladder(source)
+
+    assert 6 < made.streams[0].sound_s < 11
+    assert made.streams[0].sound_s == pytest.approx(sum(made.streams[0].durations), abs=0.05)
 
 
 def test_sound_that_begins_late_is_filled_with_silence(tmp_path: Path) -> None:
@@ -217,10 +238,7 @@ def test_a_strange_name_is_only_a_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_truncated_video_is_encoded_as_far_as_it_goes(tmp_path: Path) -> None:
-    source = samples.plain(tmp_path / "film.mp4", duration=10)
-    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
-
-    made = make_ladder(source)
+    made = make_ladder(broken_off(samples.plain(tmp_path / "film.mp4", duration=10)))
 
     assert 4 < made.result["duration"] < 6
     assert any(line.startswith("the video ends early: ") for line in made.log)
