@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
+from api.application import Api
 from tests.api.reading import Reader
 from tests.api.running import Running, running_both, settings_in
 from workplatform import embedded
@@ -36,10 +37,17 @@ def platform(started_platform: Platform) -> Platform:
     return started_platform
 
 
+@pytest.fixture(scope="package")
+def application(started_platform: Platform) -> Api:
+    """The application, without a process."""
+    return create_app(started_platform)
+
+
 @pytest.fixture
-def client(platform: Platform) -> FlaskClient:
-    """A client of the application, without a process."""
-    return create_app(platform).test_client()
+def client(application: Api, platform: Platform) -> FlaskClient:
+    """A client of the application."""
+    del platform  # it has emptied the store
+    return application.test_client()
 
 
 @pytest.fixture

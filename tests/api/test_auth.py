@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
+from api.application import Api
 from api.fast_lane import FastLane
 from tests.api.running import JOB, environ_in
 from workplatform.bootstrap import Platform, build
@@ -16,29 +17,46 @@ KEY = "a-secret-key"
 ORIGIN = "https://app.example.com"
 
 
-@pytest.fixture(params=["Flask's routes", "the fast lane"])
-def keyless(request: pytest.FixtureRequest, platform: Platform) -> FlaskClient:
-    """A client of an API without a key."""
-    return _client(platform, fast=request.param == "the fast lane")
+@pytest.fixture(scope="module", params=["Flask's routes", "the fast lane"])
+def is_fast(request: pytest.FixtureRequest) -> bool:
+    """Which way requests come in."""
+    return bool(request.param == "the fast lane")
 
 
-@pytest.fixture(params=["Flask's routes", "the fast lane"])
-def keyed(
-    request: pytest.FixtureRequest, platform: Platform, platform_folder: Path, tmp_path: Path
-) -> Iterator[FlaskClient]:
-    """A client of an API with a key, on the same server."""
-    environ = environ_in(platform_folder, API_KEY=KEY, CORS_ORIGINS=ORIGIN)
-    del platform  # it has emptied the store
-    own = build(load(environ, env_file=tmp_path / "none").settings)
-    yield _client(own, fast=request.param == "the fast lane")
+@pytest.fixture(scope="module")
+def keyless_api(is_fast: bool, started_platform: Platform) -> Api:
+    """An API without a key."""
+    return _api(started_platform, is_fast=is_fast)
+
+
+@pytest.fixture(scope="module")
+def keyed_api(is_fast: bool, platform_folder: Path, started_platform: Platform) -> Iterator[Api]:
+    """An API with a key, on the same server."""
+    del started_platform  # its server is used
+    own = build(load(environ_in(platform_folder, API_KEY=KEY, CORS_ORIGINS=ORIGIN), env_file=Path("none")).settings)
+    yield _api(own, is_fast=is_fast)
     own.close()
 
 
-def _client(platform: Platform, *, fast: bool) -> FlaskClient:
-    app = create_app(platform)
-    if fast:
-        app.wsgi_app = FastLane(app.wsgi_app, app.guard, app.submissions)  # type: ignore[method-assign]
-    return app.test_client()
+@pytest.fixture
+def keyless(keyless_api: Api, platform: Platform) -> FlaskClient:
+    """A client of an API without a key."""
+    del platform  # it has emptied the store
+    return keyless_api.test_client()
+
+
+@pytest.fixture
+def keyed(keyed_api: Api, platform: Platform) -> FlaskClient:
+    """A client of an API with a key."""
+    del platform
+    return keyed_api.test_client()
+
+
+def _api(platform: Platform, *, is_fast: bool) -> Api:
+    api = create_app(platform)
+    if is_fast:
+        api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign]
+    return api
 
 
 def submit(client: FlaskClient, *, peer: str = "127.0.0.1", **headers: str) -> int:
