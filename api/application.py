@@ -9,6 +9,7 @@ from api.auth import Guard
 from api.commit import GroupCommit
 from api.dashboard.page import DashboardRoutes
 from api.events import EventRoutes
+from api.failures import ErrorRoutes
 from api.files import FileRoutes
 from api.files_names import NameConverter
 from api.files_outputs import OutputRoutes
@@ -39,7 +40,7 @@ class Api(Flask):
         self.before_request(self._admit)
         self.after_request(self._let_origin_read)
         self.register_error_handler(Exception, answer_error)
-        self.register_blueprint(JobRoutes(service, self.submissions).blueprint())
+        self.register_blueprint(JobRoutes(service, platform.failures, self.submissions).blueprint())
         self.url_map.converters["name"] = NameConverter
         s3 = S3(account_of(settings), platform.outbound)
         self.register_blueprint(FileRoutes(settings).blueprint())
@@ -49,6 +50,7 @@ class Api(Flask):
         self.register_blueprint(QueueRoutes(service).blueprint())
         schedules = ScheduleRoutes(platform.schedules, max_body_bytes=settings.max_body_bytes)
         self.register_blueprint(schedules.blueprint())
+        self.register_blueprint(ErrorRoutes(platform.failures, platform.registry).blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())

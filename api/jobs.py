@@ -1,14 +1,17 @@
 """/api/jobs: submit, look, list, cancel, retry, and read the log."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
+from api.failures import is_search, search
 from api.frames import STREAM_ID
-from api.parameters import number
+from api.parameters import known_type, number
 from api.problems import bad_parameter
 from api.submissions import Submissions
+from workplatform.failures import FailureService
 from workplatform.ids import JOB_ID
 from workplatform.service import JobService
 from workplatform.states import Status
@@ -23,8 +26,9 @@ MAX_LINES = 2000
 class JobRoutes:
     """The routes of the resource."""
 
-    def __init__(self, service: JobService, submissions: Submissions) -> None:
+    def __init__(self, service: JobService, failures: FailureService, submissions: Submissions) -> None:
         self._service = service
+        self._failures = failures
         self._submissions = submissions
 
     def blueprint(self) -> Blueprint:
@@ -48,6 +52,8 @@ class JobRoutes:
 
     def page(self) -> Answer:
         """List jobs, newest first, with counts."""
+        if is_search():
+            return json_answer(self._search())
         status = request.args.get("status", "")
         if status and status not in set(Status):
             raise bad_parameter("status", f"must be one of {', '.join(Status)}")
@@ -55,7 +61,7 @@ class JobRoutes:
         if cursor and not JOB_ID.fullmatch(cursor):
             raise bad_parameter("cursor", "must be the nextCursor of an earlier page")
         listing = self._service.list(
-            job_type=self._known_type(request.args.get("type", "")),
+            job_type=known_type(self._service.registry),
             status=status,
             limit=number("limit", DEFAULT_LIMIT, MAX_LIMIT),
             cursor=cursor,
@@ -63,6 +69,12 @@ class JobRoutes:
         return json_answer(
             {"jobs": listing.jobs, "total": listing.total, **listing.counts, "nextCursor": listing.next_cursor}
         )
+
+    def _search(self) -> dict[str, Any]:
+        """Search the failed jobs; the counts are those of a listing."""
+        found = search(self._failures, self._service.registry)
+        counts = self._service.list(job_type=request.args.get("type", ""), limit=0).counts
+        return found | {status.value: number for status, number in counts.items()}
 
     def cancel(self, job_id: str) -> Answer:
         """Cancel a job; doing so again changes nothing."""
@@ -81,8 +93,3 @@ class JobRoutes:
         lines = self._service.logs(job_id, after=after, limit=number("limit", DEFAULT_LINES, MAX_LINES))
         documents = [{"n": line.id, "at": timestamp(line.at), "text": line.text} for line in lines]
         return json_answer({"lines": documents, "next": lines[-1].id if lines else after or "0"})
-
-    def _known_type(self, name: str) -> str:
-        if name and name not in self._service.registry:
-            raise bad_parameter("type", f"must be one of {', '.join(sorted(self._service.registry))}")
-        return name

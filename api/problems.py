@@ -20,6 +20,7 @@ from workplatform.errors import (
     ScheduleNotFoundError,
     StoreUnavailableError,
 )
+from workplatform.store.failures import ErrorNotFoundError
 
 _log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     QueueNotFoundError: HTTPStatus.NOT_FOUND,
     ScheduleNotFoundError: HTTPStatus.NOT_FOUND,
     GroupNotFoundError: HTTPStatus.NOT_FOUND,
+    ErrorNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -126,6 +126,7 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
             .replace("<job_id>", "ID")
             .replace("<name:name>", "NAME")
             .replace("<queue>", "QUEUE")
+            .replace("<fingerprint>", "FINGERPRINT")
             .replace("<schedule>", "NAME"),
         )
         for rule in app.url_map.iter_rules()

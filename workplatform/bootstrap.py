@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
 from workplatform.embedded import address
+from workplatform.failures import FailureService
 from workplatform.firing import Firing
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
@@ -35,6 +36,7 @@ class Platform:
     schedules: ScheduleService
     firing: Firing
     sweeping: Sweeping
+    failures: FailureService
 
     def close(self) -> None:
         """Close every connection."""
@@ -67,5 +69,16 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
     sweeping = Sweeping(store, rules)
     return Platform(
-        settings, registry, connector, store, submitter, callbacks, service, outbound, schedules, firing, sweeping
+        settings=settings,
+        registry=registry,
+        connector=connector,
+        store=store,
+        submitter=submitter,
+        callbacks=callbacks,
+        service=service,
+        outbound=outbound,
+        schedules=schedules,
+        firing=firing,
+        sweeping=sweeping,
+        failures=FailureService(service, store.failures),
     )

@@ -13,6 +13,7 @@ from workplatform.attempt import Attempt, Tools, stall_timeout
 from workplatform.context import JobContext
 from workplatform.endings import Next, after_failure, after_success
 from workplatform.errors import BadInputError, Cancelled, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
+from workplatform.fingerprints import kept_error
 from workplatform.gauge import or_lack_of_space
 from workplatform.models import Result
 from workplatform.pulse import Pulse
@@ -234,7 +235,7 @@ class Executor:
             costs=following.costs,
             message=following.message,
             result=attempt.result if following.status is Status.COMPLETED else b"",
-            error=orjson.dumps(following.error) if following.error else b"",
+            error=kept_error(attempt.job_type.name, following.error) if following.error else b"",
             delay_ms=following.delay_ms,
             reason=following.reason,
             wakeup=attempt.message,

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-import orjson
 import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform
 from workplatform.endings import after_failure, describe, expiry
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
+from workplatform.fingerprints import kept_error
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
 from workplatform.store.records import NewJob, Record, Settlement
@@ -81,7 +81,8 @@ class Scheduler:
         callbacks = self._callbacks.for_ending(
             record, status=Status.FAILED, result=None, error=error.message, duration_ms=None
         )
-        if self._store.expire(job_id, message=error.message, error=orjson.dumps(describe(error)), callbacks=callbacks):
+        kept = kept_error(record.type, describe(error))
+        if self._store.expire(job_id, message=error.message, error=kept, callbacks=callbacks):
             _log.info("job_expired", job_id=job_id, code=error.code)
 
     def _reap(self, job_id: str) -> None:
@@ -102,7 +103,7 @@ class Scheduler:
             event=following.event,
             costs=following.costs,
             message=following.message,
-            error=orjson.dumps(following.error),
+            error=kept_error(record.type, following.error or {}),
             wakeup=self._submitter.wakeup(record),
             callbacks=callbacks,
         )

@@ -78,8 +78,12 @@ class JobService:
     def snapshots(self, job_ids: Sequence[str]) -> tuple[str, list[dict[str, Any]]]:
         """Return the id of the newest event, and those of the jobs that exist as they stood at it."""
         event_id, records = self.events.snapshot(job_ids)
+        return event_id, list(self.documents(records))
+
+    def documents(self, records: Sequence[Record]) -> Sequence[dict[str, Any]]:
+        """Return jobs as documents."""
         queues = self._queues(records)
-        return event_id, [self._document(record, queues) for record in records]
+        return [self._document(record, queues) for record in records]
 
     def list(self, *, job_type: str = "", status: str = "", limit: int = 20, cursor: str = "") -> Listing:
         """Return a page of jobs, newest first."""

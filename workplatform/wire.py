@@ -26,6 +26,7 @@ def job_document(record: Record, *, max_retries: int, queues: QueueStates) -> di
         "result": record.result,
         "error": error.get("message"),
         "errorCode": error.get("code"),
+        "errorFingerprint": error.get("fingerprint"),
         "attempts": record.attempts,
         "retries": record.retries,
         "maxRetries": max_retries,

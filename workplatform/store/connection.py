@@ -22,6 +22,7 @@ _LONGEST_CONNECT_S: Final = 3.0
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
 _PARTS: Final = (
     "_base",
+    "_failures",
     "_deliveries",
     "_groups",
     "_finished",

@@ -12,6 +12,7 @@ from workplatform.clock import CLOCK
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
+from workplatform.store.failures import FailureIndex
 from workplatform.store.groups import GroupBook
 from workplatform.store.keys import Keys
 from workplatform.store.queues import QueueBoard, queue_states
@@ -61,6 +62,7 @@ class JobStore:
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
+        self.failures = FailureIndex(self._scripts)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
         self.groups = GroupBook(connector, self._scripts, self.keys)
 

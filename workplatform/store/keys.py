@@ -16,6 +16,14 @@
 | suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
 | sequence | string | the last sequence number given to a queued job | for ever |
 | scheduled | zset | jobs that wait for a moment or for their series, by when to look (ms) | while they wait |
+| codes:TYPE | set | error codes of the type's failed jobs | while there are such jobs |
+| failures:TYPE:CODE | zset | failed jobs of a type with an error code, by the moment they ended (ms) | while failed |
+| tagged:TAG | zset | failed jobs with a tag, by the moment they ended (ms) | while failed |
+| alike:FINGERPRINT | zset | failed jobs whose errors are alike, by the moment they ended (ms) | while failed |
+| error:FINGERPRINT | hash | type, code, message (the last), count, firstSeen, lastSeen | its last job's; see below |
+| errors:lastSeen:TYPE | zset | fingerprints of a type's errors by the moment of the last one (ms) | as above |
+| errors:count:TYPE | zset | the same by how many there were | as above |
+| errors:idle | zset | fingerprints without a failed job, by the moment that was retried (ms) | as above |
 | limited | zset | jobs that have to begin or to end in time, by that moment (ms) | until they do |
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
 | idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
@@ -33,6 +41,9 @@
 | fires:NAME | list | what became of a schedule's last 50 fires, JSON, newest first | with the schedule |
 | workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
 | worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
+
+A group of errors that are alike goes when retention removes its last failed job, or as long as a failed job is kept
+after its last one was retried.
 
 All moments are milliseconds of Redis's own clock, the only clock that counts.
 """

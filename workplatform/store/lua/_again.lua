@@ -21,6 +21,7 @@ local function restart(id, message)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'series', 'unique', 'group', 'parents')
   local status, type, group = record[1], record[2], record[7]
   if group then open_group(group, now_ms()) end
+  if status == 'failed' then forget_failure(id, type, now_ms()) end
   redis.call('ZREM', finished_key(type, status), id)
   redis.call('ZREM', P .. 'releasing', id)
   redis.call('HDEL', key, 'error', 'result', 'finishedAt', 'startedAt', 'stage', 'message', 'progress', 'retries',

@@ -43,6 +43,7 @@ local function end_job(id, next_status, event, text, failure, spares_running)
   move(id, type, status, next_status, record[13])
   emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
     'error', failure})
+  if next_status == 'failed' then note_failure(id, type, now, failure) end
   conclude(id, type, next_status, now, {record[9], record[10], record[11], record[12], record[13],
     record[14]})
   return status

@@ -63,6 +63,7 @@ if failure ~= '' then set('error', failure) end
 if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) or outputs) end
 if FINAL[next_status] then
   set('finishedAt', now)
+  if next_status == 'failed' then note_failure(id, type, now, failure) end
   conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16], record[18], record[19]})
 elseif next_status == 'scheduled' then
   set('reason', reason)

@@ -7,9 +7,10 @@ local now, types, done = now_ms(), redis.call('SMEMBERS', P .. 'types'), 0
 
 local former = redis.call('ZRANGE', P .. 'finished', 0, most - 1, 'WITHSCORES')
 for at = 1, #former, 2 do
-  local record = redis.call('HMGET', job_key(former[at]), 'type', 'status')
+  local record = redis.call('HMGET', job_key(former[at]), 'type', 'status', 'error')
   if record[1] and FINAL[record[2]] then
     redis.call('ZADD', finished_key(record[1], record[2]), 'NX', former[at + 1], former[at])
+    if record[2] == 'failed' then index_failure(former[at], record[1], former[at + 1], record[3]) end
   end
   redis.call('ZREM', P .. 'finished', former[at])
   done = done + 1
@@ -23,6 +24,10 @@ for _, type in ipairs(types) do
     done = done + #old
   end
 end
+
+-- Groups of failures that have no failed job any more.
+local idle = redis.call('ZRANGEBYSCORE', P .. 'errors:idle', '-inf', now - rules.ages[':failed'], 'LIMIT', 0, most)
+for _, fingerprint in ipairs(idle) do drop_error(fingerprint) end
 
 -- The oldest job of a bound's types and statuses, as {type, status, id}, and how many there are.
 local function oldest(bound)
