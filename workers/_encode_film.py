@@ -11,6 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Stream
 
+from workers._channels import channel_count
 from workers._languages import language_tag
 from workers._probe import SourceVideo, probe
 from workers._video import open_video
@@ -65,9 +66,10 @@ def describe(path: Path, name: str) -> Film:
         streams = container.streams
         best = streams.best("audio")
         sounds = [
-            _track(stream, channels=stream.codec_context.channels, is_best=best is not None and stream == best)
+            _track(stream, channels=channels, is_best=best is not None and stream == best)
             for stream in streams.audio
-            if isinstance(stream, AudioStream) and stream.codec_context is not None and stream.codec_context.channels
+            if isinstance(stream, AudioStream) and stream.codec_context is not None
+            if (channels := channel_count(stream.codec_context))
         ]
         texts = [_track(stream) for stream in streams.subtitles]
         fonts = [stream for stream in streams if stream.type == "attachment"]

@@ -1,6 +1,5 @@
 """What an encoder has to know about a video before it starts; runs in an isolated child."""
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,15 +9,15 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
+from workers._channels import channel_count
+from workers._stream_ends import stream_ends
 from workers._video import open_video
 from workplatform.errors import BadInputError
 
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _MAX_PACKETS_UNTIL_A_FRAME = 2000
 _HDR_TRANSFERS = (16, 18)
 # libavcodec's order of fields: 0 is unknown, from 2 on there are two of them in a frame.
@@ -82,13 +81,12 @@ def probe(path: Path, name: str) -> SourceVideo:
     with open_video(path, name, probe=True) as video:
         container, stream = video.container, video.stream
         best = container.streams.best("audio")
-        audio = source_audio(container, best) if isinstance(best, AudioStream) else None
-        end_s, duration_s = _end(container, stream), _duration(container)
         rate = stream.average_rate or stream.guessed_rate
         frame = _first_frame(container, stream, name)
         width, height = _upright_size(frame, stream)
-        if duration_s is None:
-            duration_s = _last_moment(container, stream)
+        ends = stream_ends(container, [stream, best] if isinstance(best, AudioStream) else [stream])
+        audio = source_audio(best, ends.get(best.index)) if isinstance(best, AudioStream) else None
+        end_s = ends.get(stream.index)
         return SourceVideo(
             container=container.format.name,
             index=stream.index,
@@ -101,21 +99,21 @@ def probe(path: Path, name: str) -> SourceVideo:
             is_full_range=_is_full_range(frame),
             is_as_stored=_is_as_stored(frame, stream),
             end_s=end_s,
-            duration_s=duration_s,
+            duration_s=_duration(container) or end_s,
             audio=audio,
             sound_end_s=audio.end_s if audio else None,
             colour=_colour(frame),
         )
 
 
-def source_audio(container: InputContainer, stream: AudioStream) -> SourceAudio | None:
-    """Describe an audio stream; None if it cannot be decoded."""
+def source_audio(stream: AudioStream, end_s: float | None) -> SourceAudio | None:
+    """Describe an audio stream that ends so; None if it cannot be decoded."""
     if stream.codec_context is None:
         return None
-    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    rate, channels = stream.codec_context.sample_rate, channel_count(stream.codec_context)
     if not rate or not channels:
         return None
-    return SourceAudio(stream.index, rate, channels, _end(container, stream))
+    return SourceAudio(stream.index, rate, channels, end_s)
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
@@ -175,26 +173,3 @@ def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 def _duration(container: InputContainer) -> float | None:
     return container.duration / av.time_base if container.duration and container.duration > 0 else None
-
-
-def _end(container: InputContainer, stream: Stream) -> float | None:
-    """Return when the stream ends, after the start of the file: from its header, or Matroska's tag."""
-    if stream.duration and stream.time_base:
-        begins = (container.start_time or 0) / av.time_base
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - begins
-    clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
-    if clock is None:
-        return None
-    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-
-
-def _last_moment(container: InputContainer, stream: VideoStream) -> float | None:
-    """Return the length of a video whose header does not tell it, by reading the file to its end."""
-    last = 0.0
-    try:
-        for packet in container.demux(stream):
-            if packet.pts is not None and packet.time_base:
-                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    except av.FFmpegError:
-        pass
-    return max(last - (container.start_time or 0) / av.time_base, 0.0) or None
