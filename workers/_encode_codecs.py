@@ -31,7 +31,7 @@ class Encoder:
     """One encoder: `crf` is the quality without a wish, `crf_range` what a search may use, in steps of `crf_step`.
 
     `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
-    aimed at as the pictures come, and missed by more.
+    aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Encoder:
     thrift: float
     presets: Mapping[Preset, tuple[str, ...]]
     has_passes: bool = True
+    least_side: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _vp9() -> dict[Preset, tuple[str, ...]]:
 
 ENCODERS: Mapping[Codec, Encoder] = {
     "h264": Encoder("libx264", 23, 51, (8, 45), 0.5, 1.0, _named()),
-    "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named()),
+    "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named(), least_side=16),
     # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
     "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from workers._encode_codecs import ENCODERS, Codec
 from workers._encode_models import EncodePayload
-from workers._probe import Colour, SourceVideo
+from workers._probe import SourceVideo
+from workers._tone_mapping import sdr_filters
+from workplatform.errors import BadInputError
 
-_UNSAID, _RGB = 2, 0
+_RGB = 0
 _SMALLEST = 2
 
 
@@ -30,8 +33,9 @@ class Picture:
 
 
 def plan_picture(payload: EncodePayload, video: SourceVideo, tick: Fraction) -> Picture:
-    """Return the picture that the payload asks of this video."""
+    """Return the picture that the payload asks of this video. Raises BadInputError for one too small for its codec."""
     width, height = fitted(video.width, video.height, payload.width, payload.height, upscale=payload.upscale)
+    _require_side(payload.picture_codec, width, height)
     is_tone_mapped = video.colour.is_hdr and _makes_sdr(payload)
     is_hdr = video.colour.is_hdr and not is_tone_mapped
     depth = payload.bit_depth or (10 if is_hdr else 8)
@@ -41,7 +45,7 @@ def plan_picture(payload: EncodePayload, video: SourceVideo, tick: Fraction) -> 
         tick = 1 / payload.frame_rate
     filters.append(_scaling(width, height, video))
     if is_tone_mapped:
-        filters += _tone_mapping(video.colour)
+        filters += sdr_filters(video.colour)
     filters += [f"format={_pixels(depth)}", "setsar=1"]
     return Picture(width, height, depth, is_hdr, is_tone_mapped, tick, ",".join(filters))
 
@@ -56,6 +60,15 @@ def fitted(
         scale = min(1.0, scale)
     most = [length * max(1.0, scale) for length in (source_width, source_height)]
     return _even(source_width * scale, width, most[0]), _even(source_height * scale, height, most[1])
+
+
+def _require_side(codec: Codec, width: int, height: int) -> None:
+    least = ENCODERS[codec].least_side
+    if min(width, height) < least:
+        raise BadInputError(
+            f"{codec} has pictures of at least {least} pixels each way, this one would be {width}x{height}: "
+            "give a larger width or height, or another codec"
+        )
 
 
 def _even(length: float, box: int | None, most: float) -> int:
@@ -92,24 +105,3 @@ def _scaling(width: int, height: int, video: SourceVideo) -> str:
         # Pictures of red, green and blue have to be given a matrix; players take this one for granted.
         options += ["out_color_matrix=bt709", "out_range=tv"] if not video.is_full_range else ["out_color_matrix=bt709"]
     return ":".join(options)
-
-
-def _tone_mapping(colour: Colour) -> list[str]:
-    """Return the filters from HDR to SDR: light made linear, its brightest parts pressed together, then BT.709."""
-    unsaid = []
-    if colour.primaries == _UNSAID:
-        unsaid.append("color_primaries=bt2020")
-    if colour.matrix == _UNSAID:
-        unsaid.append("colorspace=bt2020nc")
-    return [
-        *([f"setparams={':'.join(unsaid)}"] if unsaid else []),
-        # White of SDR is at 100 of the up to 10,000 candela per square metre.
-        "zscale=transfer=linear:npl=100",
-        "format=gbrpf32le",
-        "zscale=primaries=bt709",
-        "tonemap=hable:desat=0",
-        "zscale=transfer=bt709:matrix=bt709:range=limited",
-        # What tells screens how bright it was meant to be.
-        "sidedata=mode=delete:type=MASTERING_DISPLAY_METADATA",
-        "sidedata=mode=delete:type=CONTENT_LIGHT_LEVEL",
-    ]

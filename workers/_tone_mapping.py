@@ -12,26 +12,43 @@ _OUTDATED = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 
 
 def to_sdr(stream: Any, colour: Colour) -> Any:
-    """Return a picture stream with these colours as BT.709 of limited range, its metadata saying so.
+    """Return a picture stream with these colours as BT.709 of limited range, its metadata saying so."""
+    for name, options in _filters(colour):
+        stream = stream.filter(name, **options)
+    return stream
+
+
+def sdr_filters(colour: Colour) -> list[str]:
+    """Return the same filters in ffmpeg's own syntax."""
+    return [
+        f"{name}={':'.join(f'{key}={value}' for key, value in options.items())}" for name, options in _filters(colour)
+    ]
+
+
+def _filters(colour: Colour) -> list[tuple[str, dict[str, Any]]]:
+    """Return the filters, each with its options.
 
     Highlights are rolled off by the Moebius curve, which leaves skin and diffuse white (203 cd/m2, ITU-R BT.2408) about
     as bright as they are; Hable's, more usual, makes that white a grey of two thirds. What the file does not say about
     its colours is taken for BT.2020.
     """
-    stream = stream.filter(
-        "setparams",
-        color_primaries=_said(colour.primaries, _BT2020),
-        color_trc=_said(colour.transfer, _BT2020_TRANSFER),
-        colorspace=_said(colour.matrix, _BT2020),
-    )
+    said = {
+        "color_primaries": _said(colour.primaries, _BT2020),
+        "color_trc": _said(colour.transfer, _BT2020_TRANSFER),
+        "colorspace": _said(colour.matrix, _BT2020),
+    }
     target = {"t": "bt709", "m": "bt709", "r": "limited"}
     if not colour.is_hdr:
-        return stream.filter("zscale", p="bt709", **target)
-    stream = stream.filter("zscale", t="linear", npl=_REFERENCE_WHITE).filter("format", "gbrpf32le")
-    stream = stream.filter("zscale", p="bt709").filter("tonemap", "mobius", desat=0).filter("zscale", **target)
-    for kind in _OUTDATED:
-        stream = stream.filter("sidedata", mode="delete", type=kind)
-    return stream
+        return [("setparams", said), ("zscale", {"p": "bt709", **target})]
+    return [
+        ("setparams", said),
+        ("zscale", {"t": "linear", "npl": _REFERENCE_WHITE}),
+        ("format", {"pix_fmts": "gbrpf32le"}),
+        ("zscale", {"p": "bt709"}),
+        ("tonemap", {"tonemap": "mobius", "desat": 0}),
+        ("zscale", target),
+        *(("sidedata", {"mode": "delete", "type": kind}) for kind in _OUTDATED),
+    ]
 
 
 def _said(code: int, otherwise: int) -> int:
