@@ -51,7 +51,7 @@ def encode_command(plan: Plan, rate: Rate, target: Path) -> list[str]:
     words += ["-vf", plan.picture.filters, *picture_words(plan, rate)]
     if is_first_pass:
         return [*words, "-f", "null", os.devnull]
-    words += track_words(plan.sounds, plan.texts)
+    words += track_words(plan.sounds, plan.texts, plan.span)
     words += _about(plan)
     # No random numbers and no versions in the file: the same again is the same bytes.
     words += ["-fflags", "+bitexact", "-max_muxing_queue_size", "4096", *plan.container.options]

@@ -14,6 +14,8 @@ from workers._quantities import ByteSize
 from workplatform.models import Payload, Result, WireModel
 
 _MAX_FRAME_RATE = 240
+# One frame in so many seconds.
+_SLOWEST = 1001
 # What people round to two or three digits.
 _NTSC = {f"{rate * 1000 / 1001:.{digits}f}": f"{rate}000/1001" for rate in (24, 30, 48, 60, 120) for digits in (2, 3)}
 _WAYS = ("crf", "target_size", "target_quality")
@@ -37,12 +39,12 @@ def _frame_rate(value: Any) -> Any:
     if not isinstance(text, str):
         return value
     try:
-        rate = Fraction(_NTSC.get(text.strip(), text.strip()))
+        rate = Fraction(_NTSC.get(text.strip(), text.strip())).limit_denominator(_SLOWEST)
     except (ValueError, ZeroDivisionError):
         raise ValueError('a frame rate is a number, or a fraction such as "30000/1001"') from None
     if not 0 < rate <= _MAX_FRAME_RATE:
-        raise ValueError(f"a frame rate is more than 0 and at most {_MAX_FRAME_RATE}")
-    return str(rate.limit_denominator(1001))
+        raise ValueError(f"a frame rate is at least 1/{_SLOWEST} and at most {_MAX_FRAME_RATE}")
+    return str(rate)
 
 
 _NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}

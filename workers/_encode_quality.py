@@ -7,13 +7,13 @@ from pathlib import Path
 
 from workers._encode_codecs import ENCODERS, ConstantQuality
 from workers._encode_command import Plan, picture_words, source_words
-from workers._encode_run import ENDS, STARTS, Step, teller
+from workers._encode_run import ENDS, STARTS, Step, no_picture, teller
 from workers._encode_search import search
 from workers._encode_span import Span
 from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, EncoderError
+from workplatform.errors import EncoderError
 
 SEARCH_ENDS, ENCODING_ENDS = 20.0, 88.0
 _CUT_S = 2.0
@@ -70,7 +70,7 @@ def _score_of_cuts(job: JobContext, plan: Plan, cuts: list[Span], crf: float) ->
     words += [*picture_words(plan, ConstantQuality(crf)), "-f", "matroska", f"file:{sample}"]
     made = run_ffmpeg(job, words, folder=job.workdir, making="a sample", tell=_say_nothing)
     if not made.frames:
-        raise BadInputError("damaged video: no picture of it could be decoded")
+        raise no_picture(plan.span)
     return _vmaf(job, plan, cuts, sample, made.frames // _SCORED_IN_CUTS, _say_nothing)
 
 

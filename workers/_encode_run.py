@@ -6,6 +6,7 @@ from pathlib import Path
 
 from workers._encode_codecs import Rate, TwoPasses
 from workers._encode_command import Plan, encode_command
+from workers._encode_span import Span
 from workers._ffmpeg import Progress, in_words
 from workers._ffmpeg_run import run_ffmpeg
 from workplatform.context import JobContext
@@ -38,8 +39,15 @@ def encode_once(job: JobContext, plan: Plan, rate: Rate, target: Path, step: Ste
     )
     is_first_pass = isinstance(rate, TwoPasses) and rate.number == 1
     if not made.frames and not is_first_pass:
-        raise BadInputError("damaged video: no picture of it could be decoded")
+        raise no_picture(plan.span)
     return made
+
+
+def no_picture(span: Span) -> BadInputError:
+    """Return the error for a video, or a part of one, that nothing could be made of."""
+    if span.start_s or span.length_s is not None:
+        return BadInputError(f"trim: no picture of the video could be decoded from {span.start_s:.3f} s on")
+    return BadInputError("damaged video: no picture of it could be decoded")
 
 
 def teller(job: JobContext, step: Step, length_s: float | None) -> Callable[[Progress], None]:

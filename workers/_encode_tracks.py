@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from workers._encode_containers import TEXT, Container
 from workers._encode_film import Film, Track
 from workers._encode_models import EncodePayload
+from workers._encode_span import Span
 from workers._languages import language_tag
 from workplatform.errors import BadInputError
 
@@ -98,14 +99,16 @@ def plan_texts(payload: EncodePayload, film: Film) -> tuple[list[Text], list[str
     return kept, dropped
 
 
-def track_words(sounds: Sequence[Sound], texts: Sequence[Text]) -> list[str]:
-    """Return ffmpeg's output options for these tracks, in the order in which they are mapped."""
+def track_words(sounds: Sequence[Sound], texts: Sequence[Text], span: Span) -> list[str]:
+    """Return ffmpeg's output options for these tracks of a part of a video, in the order in which they are mapped."""
     words: list[str] = []
     for number, sound in enumerate(sounds):
         words += _sound_words(number, sound)
         words += _language(f"a:{number}", sound.track)
     for number, text in enumerate(texts):
         words += [f"-c:s:{number}", text.encoder or "copy", *_language(f"s:{number}", text.track)]
+        if text.track.codec in TEXT and (span.start_s or span.length_s is not None):
+            words += [f"-bsf:s:{number}", _within(span)]
     return words
 
 
@@ -116,6 +119,18 @@ def _sound_words(number: int, sound: Sound) -> list[str]:
     # Silence where the sound has holes, or begins later than the picture.
     filters = f"aresample={_RATE}:async=1:first_pts=0,aformat=channel_layouts={_LAYOUTS}"
     return [f"-c:a:{number}", encoder, f"-b:a:{number}", str(sound.bitrate), f"-filter:a:{number}", filters]
+
+
+def _within(span: Span) -> str:
+    """Return the filter that takes a text off the screen at the ends of a part, and leaves out what is not in it.
+
+    Else one that was there before the start would move all the rest behind it, and one after the end make it longer.
+    """
+    outside, end = "lte(pts+duration,0)", "PTS+DURATION"
+    if span.length_s is not None:
+        outside += f"+gte(pts*tb,{span.length_s:.6f})"
+        end = f"min(PTS+DURATION,{span.length_s:.6f}/TB)"
+    return f"noise=drop='{outside}',setts=ts='max(TS,0)':duration='{end}-max(PTS,0)'"
 
 
 def _language(place: str, track: Track) -> list[str]:

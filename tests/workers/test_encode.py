@@ -177,6 +177,28 @@ def test_subtitles_and_metadata_can_be_dropped(babel: Path, film: Path) -> None:
     assert "title" not in make(film, "bare.mp4", metadata="drop").metadata
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.webm"])
+@pytest.mark.parametrize(("end", "seconds"), [("1.5", 1.0), ("100%", 1.5)])
+def test_subtitles_over_the_ends_of_a_part_neither_move_it_nor_make_it_longer(
+    babel: Path, name: str, end: str, seconds: float
+) -> None:
+    made = make(babel, name, audio="none", trim={"start": "0.5", "end": end})
+
+    assert float(made.times[0]) < 0.05
+    assert made.result["duration"] == pytest.approx(seconds, abs=0.05)
+    assert "early" in lines_of(made.path)[0] and "late" in lines_of(made.path)[-1]
+
+
+def test_subtitles_outside_of_a_part_are_left_out(babel: Path) -> None:
+    assert ["late" in line for line in lines_of(make(babel, "out.mkv", trim={"start": "1"}).path)] == [True]
+    assert ["early" in line for line in lines_of(make(babel, "out.mkv", trim={"end": "1"}).path)] == [True]
+
+
+def test_between_the_last_picture_and_the_end_there_is_none(film: Path) -> None:
+    with pytest.raises(BadInputError, match=r"trim: no picture .* from 1\.99"):
+        make(film, trim={"start": 1.99}, audio="none")
+
+
 def test_progress_rises_and_tells_speed_and_time_left(film: Path) -> None:
     made = make(film, preset="slow")
 

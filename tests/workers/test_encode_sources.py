@@ -7,6 +7,7 @@ import pytest
 
 from tests.workers import _samples_video as samples
 from tests.workers._encode_runs import make
+from workplatform.errors import BadInputError
 
 SMALL = "160x90"
 
@@ -145,6 +146,21 @@ def test_frames_that_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
 def test_a_tiny_picture_is_enough(tmp_path: Path, codec: str) -> None:
     assert make(samples.silent(tmp_path / "tiny.mp4", size="16x16", duration=0.2), codec=codec).size == (16, 16)
+
+
+def test_a_picture_too_small_for_its_codec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="at least 16 pixels each way, this one would be 16x8: give a larger width"):
+        make(samples.silent(tmp_path / "small.mp4", size=SMALL, duration=0.2), codec="hevc", width=16)
+
+
+def test_sounds_of_an_unusual_layout_are_kept(tmp_path: Path) -> None:
+    tones = ("-f", "lavfi", "-i", f"aevalsrc={'|'.join(['0.1*sin(2000*t)'] * 8)}:d=0.4:s=48000")
+    layout = "channelmap=0|1|2|3|4|5|6|7:FL+FR+FC+LFE+BL+BR+DL+DR"
+    options = ("-af", layout, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "pcm_s16le")
+    samples.ffmpeg(*tones, *samples.picture(SMALL, duration=0.4), *options, tmp_path / "odd.mov")
+
+    for name in ("out.mp4", "out.webm"):
+        assert make(tmp_path / "odd.mov", name).sounds[0][1] > 1
 
 
 def test_a_single_picture_is_a_video_too(tmp_path: Path) -> None:
