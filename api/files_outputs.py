@@ -75,6 +75,8 @@ class OutputRoutes:
         for output in self._outputs(job_id):
             below = name.removeprefix(f"{output.name}/") if output.is_directory else ""
             if (name == output.name and not output.is_directory) or below not in ("", name):
+                if below:
+                    parts_of(below)
                 return self._given(output, below, name)
         raise file_not_found(name)
 

@@ -63,6 +63,13 @@ def test_what_is_gone_or_in_a_bucket_that_is_not_allowed_is_left_out(platform: P
     assert client.get(f"/api/jobs/{job_id}/files/x").status_code == 404
 
 
+def test_a_name_that_climbs_out_of_a_folder_in_a_store_is_refused(platform: Platform, stored: Store) -> None:
+    client = client_of(platform, stored)
+    job_id = made(platform, client, (f"s3://{BUCKET}/film", True))
+    answer = client.get(f"/api/jobs/{job_id}/files/film/../one/photo.webp")
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_path")
+
+
 def test_while_the_store_is_away_a_file_is_told_without_its_size(platform: Platform, stored: Store) -> None:
     client = client_of(platform, stored, s3_endpoint=f"http://127.0.0.1:{free_port()}")
     job_id = made(platform, client, (f"s3://{BUCKET}/one/photo.webp", False))
