@@ -14,6 +14,7 @@ from av.stream import Disposition, Stream
 
 from workers._languages import language_name, language_tag
 from workers._probe import SourceAudio, source_audio
+from workers._stream_ends import stream_ends
 from workers._video import open_video
 from workplatform.errors import BadInputError
 
@@ -81,11 +82,9 @@ def read_tracks(path: Path, name: str) -> Tracks:
     with open_video(path, name, probe=True) as video:
         streams = video.container.streams
         best = streams.best("audio")
-        described = [
-            (stream, source_audio(video.container, stream))
-            for stream in streams.audio
-            if isinstance(stream, AudioStream)
-        ]
+        heard = [stream for stream in streams.audio if isinstance(stream, AudioStream)]
+        ends = stream_ends(video.container, heard)
+        described = [(stream, source_audio(stream, ends.get(stream.index))) for stream in heard]
         return Tracks(
             sounds=tuple(
                 SoundTrack(audio, _label(stream), best is not None and stream.index == best.index)

@@ -86,7 +86,6 @@ def probe(path: Path, name: str) -> SourceVideo:
         width, height = _upright_size(frame, stream)
         ends = stream_ends(container, [stream, best] if isinstance(best, AudioStream) else [stream])
         audio = source_audio(best, ends.get(best.index)) if isinstance(best, AudioStream) else None
-        end_s = ends.get(stream.index)
         return SourceVideo(
             container=container.format.name,
             index=stream.index,
@@ -98,8 +97,8 @@ def probe(path: Path, name: str) -> SourceVideo:
             is_interlaced=frame.interlaced_frame,
             is_full_range=_is_full_range(frame),
             is_as_stored=_is_as_stored(frame, stream),
-            end_s=end_s,
-            duration_s=_duration(container) or end_s,
+            end_s=ends.get(stream.index),
+            duration_s=_duration(container) or max(ends.values(), default=None),
             audio=audio,
             sound_end_s=audio.end_s if audio else None,
             colour=_colour(frame),

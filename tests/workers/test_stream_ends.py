@@ -1,0 +1,36 @@
+"""When streams end, also where no header tells."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers import _samples_video as samples
+from workers._probe import probe
+from workers._stream_ends import stream_ends
+from workers._video import open_video
+
+WITHOUT_HEADER = ("-f", "matroska", "-live", 1)
+
+
+@pytest.mark.parametrize(("picture_s", "sound_s"), [(3, 2), (2, 16), (16, 2)])
+@pytest.mark.parametrize(
+    ("name", "options"), [("told.mp4", ()), ("told.mkv", ()), ("untold.flv", ()), ("untold.mkv", WITHOUT_HEADER)]
+)
+def test_ends_are_found_in_the_header_near_the_end_or_in_all_of_it(
+    tmp_path: Path, name: str, options: tuple[object, ...], picture_s: int, sound_s: int
+) -> None:
+    film = samples.with_sound(tmp_path / "film.mp4", picture_s=picture_s, sound_s=sound_s)
+    found = probe(samples.rewrapped(film, tmp_path / name, *options), name)
+
+    assert found.end_s == pytest.approx(picture_s, abs=0.1)
+    assert found.sound_end_s == pytest.approx(sound_s, abs=0.1)
+    assert found.duration_s == pytest.approx(max(picture_s, sound_s), abs=0.1)
+
+
+def test_an_end_that_mkvmerge_has_noted_is_found(tmp_path: Path) -> None:
+    film = samples.with_sound(tmp_path / "film.mp4", picture_s=2, sound_s=2)
+    tag = ("-metadata:s:v", "DURATION-eng=00:00:07.500000000")
+    noted = samples.rewrapped(film, tmp_path / "noted.mkv", *WITHOUT_HEADER, *tag)
+
+    with open_video(noted, noted.name, probe=True) as video:
+        assert stream_ends(video.container, [video.stream]) == {video.stream.index: 7.5}

@@ -1,0 +1,58 @@
+"""When the streams of a file end: as its header tells, else as its last packets do."""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Stream
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+# Matroska's tag has the language of the track behind it in files of mkvmerge.
+_TAG = "DURATION"
+# Streams that are there to the end of a file have packets in this much of it.
+_TAIL_S = 10
+
+
+def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:
+    """Return the ends of streams by their numbers, in seconds after the start of the file; none for those without any.
+
+    Where the header does not tell, packets are read, from near the end of the file on, if need be all.
+    """
+    told = {stream.index: _told_end(container, stream) for stream in streams}
+    unknown = [stream for stream in streams if told[stream.index] is None]
+    ends = {index: end for index, end in told.items() if end is not None}
+    if unknown and container.duration:
+        tail = (container.start_time or 0) + container.duration - _TAIL_S * av.time_base
+        ends |= _last_moments(container, unknown, tail)
+    if any(stream.index not in ends for stream in unknown):
+        ends |= _last_moments(container, unknown, container.start_time or 0)
+    return ends
+
+
+def _told_end(container: InputContainer, stream: Stream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base - _beginning(container))
+    clock = next((_CLOCK.match(text) for key, text in stream.metadata.items() if key.startswith(_TAG)), None)
+    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None
+
+
+def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int) -> dict[int, float]:
+    """Return when the last packets of streams end, reading from a moment on, in units of the library's time base."""
+    for stream in streams:
+        stream.discard = Discard.default
+    last: dict[int, Fraction] = {}
+    try:
+        container.seek(begin)
+        for packet in container.demux(list(streams)):
+            if packet.pts is not None and packet.time_base:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                last[packet.stream_index] = max(last.get(packet.stream_index, end), end)
+    except av.FFmpegError:
+        pass
+    return {index: float(end - _beginning(container)) for index, end in last.items()}
+
+
+def _beginning(container: InputContainer) -> Fraction:
+    return Fraction(container.start_time or 0, av.time_base)
