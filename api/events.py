@@ -3,6 +3,7 @@
 | parameter | meaning |
 |---|---|
 | jobId | only these jobs (comma-separated, at most 100); first comes `job:snapshot` of each: the job as GET shows it |
+| flow | only the jobs of this flow, in the same way |
 | type | only jobs of these types (comma-separated) |
 | named | 1 sets the `event:` field, for addEventListener; without it everything comes to onmessage |
 | lastEventId | like the Last-Event-ID header: what happened since comes first, in place of the snapshot |
@@ -25,6 +26,7 @@ from api.hub import Hub
 from api.listener import Listener
 from api.problems import bad_parameter
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
+from workplatform.grouping import GroupService
 from workplatform.service import JobService
 
 MAX_JOB_IDS: Final = 100
@@ -35,14 +37,15 @@ _PLACING_S: Final = 1.0
 class EventRoutes(ServerSentEventsBlueprint):
     """flask_sse's blueprint, with the hub in place of one Redis connection a client."""
 
-    def __init__(self, service: JobService, hub: Hub) -> None:
+    def __init__(self, service: JobService, groups: GroupService, hub: Hub) -> None:
         super().__init__("events", __name__, url_prefix="/api/events")
         self._service = service
+        self._groups = groups
         self._hub = hub
         self.add_url_rule("", endpoint="stream", view_func=self.stream)
 
     def stream(self) -> Response:
-        """Answer with the stream; raises RequestError, or JobNotFoundError for `jobId`."""
+        """Answer with the stream; raises RequestError, JobNotFoundError for `jobId`, GroupNotFoundError for `flow`."""
         selection = self._selection()
         self._require(selection.job_ids)
         listener = Listener(selection, request.environ.get("gunicorn.socket"))
@@ -69,11 +72,15 @@ class EventRoutes(ServerSentEventsBlueprint):
 
     def _selection(self) -> Selection:
         return Selection(
-            job_ids=_words("jobId"),
+            job_ids=_words("jobId") | self._jobs_of_flow(),
             types=self._known_types(),
             named=request.args.get("named", "") not in ("", "0", "false"),
             chunked=request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1",
         )
+
+    def _jobs_of_flow(self) -> frozenset[str]:
+        flow = request.args.get("flow", "")
+        return frozenset(self._groups.flow_jobs(flow)) if flow else frozenset()
 
     def _known_types(self) -> frozenset[str]:
         types = _words("type")

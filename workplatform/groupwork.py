@@ -5,7 +5,6 @@ cancelled or retried are noted in Redis by the script that finds them, so any sc
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -13,6 +12,7 @@ import structlog
 
 from workplatform.bonds import DependencyError, GroupNotFoundError
 from workplatform.callbacks import Callbacks
+from workplatform.clock import CLOCK
 from workplatform.endings import describe
 from workplatform.errors import JobNotFoundError
 from workplatform.groupwire import callback_body, status_of
@@ -51,14 +51,16 @@ class GroupWork:
             due = self._store.groups.due(_BATCH)
 
     def go_on(self, name: str, *, most: int) -> None:
-        """Cancel or retry up to `most` jobs of a group for which that has begun."""
+        """Cancel or retry some `most` jobs of a group for which that has begun."""
         work = self._store.groups.next_work(name, most=most)
-        if work is None:
-            return
-        for job_id in work.job_ids:
-            with suppress(JobNotFoundError):
-                self._work_on(self._store.get(job_id), name, work)
-        self._store.groups.next_work(name, most=1, done=work.last or None)
+        while work is not None:
+            for job_id in work.job_ids:
+                with suppress(JobNotFoundError):
+                    self._work_on(self._store.get(job_id), name, work)
+            most -= len(work.job_ids)
+            work = self._store.groups.next_work(name, most=max(most, 1), done=work.last or None)
+            if most <= 0:
+                return
 
     def _work_on(self, record: Record, name: str, work: Work) -> None:
         if work.work == "retry":
@@ -104,7 +106,7 @@ class GroupWork:
         if group.finished_at is None:
             return
         steps = [step["id"] for step in group.spec["steps"].values()] if group.is_flow else []
-        body = callback_body(group, self._store.groups.records(steps), at=datetime.now(UTC))
+        body = callback_body(group, self._store.groups.records(steps), at=CLOCK.now())
         callbacks = self._callbacks.for_group(name, group.spec, status=status_of(group), body=body)
         if self._store.groups.tell(group, callbacks):
             _log.info("group_ended", group=name, status=status_of(group).value)
