@@ -184,6 +184,8 @@ class EncodePayload(Payload):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "EncodePayload":
+        if self.input_path == self.output_path:
+            raise ValueError("outputPath is the input: give the result another name")
         if problem := refusal(extension(self.output_path), self.picture_codec):
             raise ValueError(problem)
         ways = [name for name in _WAYS if getattr(self, name) is not None]

@@ -210,8 +210,8 @@ def test_progress_rises_and_tells_speed_and_time_left(film: Path) -> None:
 def test_the_input_is_not_replaced_by_the_result(film: Path) -> None:
     before = film.read_bytes()
 
-    with pytest.raises(BadInputError, match=r"outputPath: film\.mp4 is the input: give the result another name"):
-        run_inline(encode, {"inputPath": "film.mp4", "outputPath": "film.mp4"}, root=film.parent)
+    with pytest.raises(BadInputError, match=r"outputPath: \./film\.mp4 is the input: give the result another name"):
+        run_inline(encode, {"inputPath": "film.mp4", "outputPath": "./film.mp4"}, root=film.parent)
 
     assert film.read_bytes() == before
 

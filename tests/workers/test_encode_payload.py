@@ -8,12 +8,13 @@ from pydantic import ValidationError
 from workers._encode_models import EncodePayload
 from workers._quantities import in_words
 
-FILES = {"inputPath": "film.mov", "outputPath": "film.mp4"}
+FILES = {"inputPath": "source.mov", "outputPath": "film.mp4"}
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
+        ({"inputPath": "s3://media/a.mp4", "outputPath": "s3://media/a.mp4"}, "outputPath is the input"),
         ({"outputPath": "film.avi"}, "must end in .mp4, .mov, .mkv, .webm"),
         (
             {"outputPath": "film.webm", "codec": "h264"},
