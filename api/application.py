@@ -6,13 +6,16 @@ from flask import Flask, Response, request
 
 from api.answers import Answer
 from api.auth import Guard
+from api.batches import BatchRoutes
 from api.commit import GroupCommit
 from api.dashboard.page import DashboardRoutes
+from api.deliveries import DeliveryRoutes
 from api.events import EventRoutes
 from api.failures import ErrorRoutes
 from api.files import FileRoutes
 from api.files_names import NameConverter
 from api.files_outputs import OutputRoutes
+from api.flows import FlowRoutes
 from api.health import HealthRoutes
 from api.hub import Hub
 from api.jobs import JobRoutes
@@ -35,21 +38,27 @@ class Api(Flask):
         settings, service = platform.settings, platform.service
         self.guard = Guard(settings)
         self.hub = Hub(service.events)
-        self.submissions = Submissions(service, GroupCommit(service), max_body_bytes=settings.max_body_bytes)
+        self.submissions = Submissions(
+            service, platform.groups, GroupCommit(service), max_body_bytes=settings.max_body_bytes
+        )
         self.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
         self.before_request(self._admit)
         self.after_request(self._let_origin_read)
         self.register_error_handler(Exception, answer_error)
         self.register_blueprint(JobRoutes(service, platform.failures, self.submissions).blueprint())
+        self.register_blueprint(DeliveryRoutes(platform.deliveries).blueprint())
         self.url_map.converters["name"] = NameConverter
         s3 = S3(account_of(settings), platform.outbound)
         self.register_blueprint(FileRoutes(settings).blueprint())
         self.register_blueprint(OutputRoutes(service, roots_of(settings), s3).blueprint())
-        self.register_blueprint(EventRoutes(service, self.hub))
+        self.register_blueprint(EventRoutes(service, platform.groups, self.hub))
         self.register_blueprint(StatsRoutes(service, self.hub).blueprint())
         self.register_blueprint(QueueRoutes(service).blueprint())
         schedules = ScheduleRoutes(platform.schedules, max_body_bytes=settings.max_body_bytes)
         self.register_blueprint(schedules.blueprint())
+        flows = FlowRoutes(platform.groups, max_body_bytes=settings.max_body_bytes)
+        self.register_blueprint(flows.blueprint())
+        self.register_blueprint(BatchRoutes(platform.groups).blueprint())
         self.register_blueprint(ErrorRoutes(platform.failures, platform.registry).blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())

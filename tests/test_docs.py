@@ -14,12 +14,13 @@ from tests.documents import DOCUMENTS, ROOT, anchors, blocks, codes, links, tabl
 from workplatform.bootstrap import build
 from workplatform.cli import COMMANDS
 from workplatform.cli.config import shown
+from workplatform.pulse import State
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
 from workplatform.settings import FAMILIES, SECRETS, Settings, load
 from workplatform.states import TRANSITIONS, Event, Status, WaitingReason
 from workplatform.submission import Submission
-from workplatform.wire import callback_document
+from workplatform.wire import bulletin_document, callback_document, enveloped
 
 _NAMES = {family: f"{prefix}*" for prefix, family in FAMILIES.items()}
 
@@ -51,7 +52,8 @@ def test_events_reasons_and_retry_policies_are_those_of_the_code() -> None:
 
 
 def test_a_callback_looks_as_printed() -> None:
-    printed = [json.loads(block.text) for block in blocks("docs/lifecycle.md", "json") if "jobId" in block.text]
+    printed = [json.loads(block.text) for block in blocks("docs/webhooks.md", "json")]
+    endings = [body for body in printed if body.get("status") == "completed"]
     real = [
         callback_document(
             body["jobId"],
@@ -63,9 +65,15 @@ def test_a_callback_looks_as_printed() -> None:
             attempt=body["attempt"],
             at=datetime.fromisoformat(body["timestamp"]),
         )
-        for body in printed
+        for body in endings
     ]
-    assert printed and printed == real
+    assert endings and endings == real
+    [running] = [body for body in printed if body.get("status") == "running"]
+    state = State(running["progress"], running["stage"], running["message"])
+    at = datetime.fromisoformat(running["timestamp"])
+    told = bulletin_document(running["jobId"], running["type"], attempt=running["attempt"], at=at, state=state)
+    assert told == running
+    assert enveloped("job", "completed", endings[0]) in printed
 
 
 def test_the_settings_are_those_of_the_code() -> None:
@@ -127,7 +135,8 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
             .replace("<name:name>", "NAME")
             .replace("<queue>", "QUEUE")
             .replace("<fingerprint>", "FINGERPRINT")
-            .replace("<schedule>", "NAME"),
+            .replace("<schedule>", "NAME")
+            .replace("<delivery>", "DELIVERY"),
         )
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}

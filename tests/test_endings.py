@@ -15,6 +15,7 @@ from workplatform.errors import (
 from workplatform.lateness import TimeLimitError
 from workplatform.retry import RetryPolicy
 from workplatform.states import TRANSITIONS, Event, Status
+from workplatform.turns import NotYet
 
 POLICY = RetryPolicy(max_retries=2, initial_delay=1000)
 
@@ -33,6 +34,8 @@ ENDINGS = [
     (WorkerLostError("x"), 2, Status.FAILED, Event.FAILED, "attempt", 0),
     (ShuttingDown(), 0, Status.QUEUED, Event.QUEUED, "nothing", 0),
     (ShuttingDown(), 2, Status.QUEUED, Event.QUEUED, "nothing", 0),
+    (NotYet("x", delay_s=2.5), 0, Status.SCHEDULED, Event.QUEUED, "nothing", 2500),
+    (NotYet("x", delay_s=2.5), 2, Status.SCHEDULED, Event.QUEUED, "nothing", 2500),
     (Cancelled(), 0, Status.CANCELLED, Event.CANCELLED, "attempt", 0),
     (ZeroDivisionError("x"), 0, Status.SCHEDULED, Event.RETRYING, "retry", 1000),
     (MemoryError(), 2, Status.FAILED, Event.FAILED, "attempt", 0),
@@ -62,4 +65,4 @@ def test_the_record_keeps_code_sentence_and_whether_a_retry_helps() -> None:
 
 def test_final_states_lead_nowhere_but_back_to_the_queue() -> None:
     for status, following in TRANSITIONS.items():
-        assert not status.is_final or following <= {Status.QUEUED}
+        assert not status.is_final or following <= {Status.QUEUED, Status.WAITING}

@@ -28,7 +28,7 @@ def http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def retry_after_s(value: str) -> float | None:
+def retry_after_s(value: str, *, longest_s: float = _LONGEST_WAIT_S) -> float | None:
     """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3); None if there is none that makes sense."""
     if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         wait_s = float(value)
@@ -37,4 +37,4 @@ def retry_after_s(value: str) -> float | None:
         if moment is None:
             return None
         wait_s = (moment - CLOCK.now()).total_seconds()
-    return min(max(wait_s, 1.0), _LONGEST_WAIT_S)
+    return min(max(wait_s, 1.0), longest_s)

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from workplatform.errors import DeliveryError, RetryLater
+from workplatform.turns import NotYet
 
 # A failure that took less costs nobody a slot worth mentioning: a refused connection, a quick 500.
 _SLOW_S: Final = 2.0
@@ -17,12 +17,22 @@ _REST_S: Final = 30.0
 _REMEMBERED: Final = 1000
 # Far enough below the concurrency of the job type that three dead receivers leave a quarter of the slots to the rest.
 _IN_FLIGHT: Final = 8
+_SOONEST_S: Final = 0.2
+_LATEST_S: Final = 60.0
+# Turns are given out a little closer than the receiver is expected to take them: one too early costs a round trip to
+# Redis, one too late an idle place.
+_HURRY: Final = 0.8
+_SWAY: Final = 0.2
 
 
 @dataclass(slots=True)
-class _Trouble:
-    """A receiver that failed slowly: how often in a row, and when a delivery may try it again."""
+class _Origin:
+    """What is known of a receiver: what is under way to it, how long that takes, and what it lets wait."""
 
+    in_flight: int = 0
+    usual_s: float = 0.1
+    booked_until: float = 0.0
+    closed_until: float = 0.0
     slow_failures: int = 0
     next_try_at: float = 0.0
 
@@ -30,8 +40,9 @@ class _Trouble:
 class Receivers:
     """A bulkhead and a circuit breaker per origin. Thread-safe; knows what this process saw.
 
-    An origin has at most eight deliveries under way; a further one fails at once and comes back by its retry policy, so
-    that a receiver which stopped answering a moment ago cannot hold every slot before the breaker knows.
+    An origin has at most eight deliveries under way. A further one is given a turn, by how long deliveries to it take,
+    and comes back then without having lost an attempt: however many there are for a receiver that takes its time, none
+    uses up its retries by waiting, and none holds a slot meanwhile. One that asked by Retry-After to be left alone is.
 
     An origin that let three deliveries in a row wait in vain gets one delivery per half minute; the others fail at
     once, as they would have after waiting, and come back by their retry policy. The first success ends it.
@@ -40,66 +51,76 @@ class Receivers:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._troubles: dict[str, _Trouble] = {}
-        self._in_flight: Counter[str] = Counter()
+        self._origins: dict[str, _Origin] = {}
 
     @contextmanager
-    def delivery(self, origin: str) -> Iterator[None]:
-        """Surround a delivery; raises DeliveryError instead of starting it if the origin is resting or busy."""
-        self._admit(origin)
-        try:
-            with self._watched(origin):
-                yield
-        finally:
-            self._leave(origin)
+    def delivery(self, name: str) -> Iterator[None]:
+        """Surround a delivery to an origin.
 
-    @contextmanager
-    def _watched(self, origin: str) -> Iterator[None]:
-        """Learn from how a delivery ends, and after how long."""
-        started = self._clock()
+        Raises NotYet instead of starting it if all places are taken, DeliveryError if the origin is resting.
+        """
+        with self._lock:
+            origin = self._known(name)
+            self._admit(name, origin)
+        started: float | None = self._clock()
+        outcome: DeliveryError | RetryLater | None = None
         try:
             yield
-        except (DeliveryError, RetryLater):
-            if self._clock() - started >= _SLOW_S:
-                self._note_slow_failure(origin)
-            else:
-                self._forget(origin)
+        except (DeliveryError, RetryLater) as error:
+            outcome = error
             raise
-        self._forget(origin)
+        except BaseException:
+            # Cancelled, or the worker stops: that says nothing about the receiver.
+            started = None
+            raise
+        finally:
+            with self._lock:
+                origin.in_flight -= 1
+                if started is not None:
+                    now = self._clock()
+                    _learn(origin, outcome, now, now - started)
 
-    def _admit(self, origin: str) -> None:
-        with self._lock:
-            if self._in_flight[origin] >= _IN_FLIGHT:
-                raise DeliveryError(f"{origin} was not tried: {_IN_FLIGHT} deliveries to it are under way already")
-            self._require_awake(origin)
-            self._in_flight[origin] += 1
+    def _known(self, name: str) -> _Origin:
+        """Return what is known of an origin, which is the newest now; the oldest idle one is forgotten for it."""
+        origin = self._origins.pop(name, None) or _Origin()
+        self._origins[name] = origin
+        if len(self._origins) > _REMEMBERED:
+            idle = (key for key, other in self._origins.items() if not other.in_flight and other is not origin)
+            self._origins.pop(next(idle, ""), None)
+        return origin
 
-    def _require_awake(self, origin: str) -> None:
-        trouble = self._troubles.get(origin)
-        if trouble is None or trouble.slow_failures < _SLOW_FAILURES:
-            return
-        if self._clock() < trouble.next_try_at:
+    def _admit(self, name: str, origin: _Origin) -> None:
+        now = self._clock()
+        is_resting = origin.slow_failures >= _SLOW_FAILURES
+        if is_resting and now < origin.next_try_at:
             raise DeliveryError(
-                f"{origin} was not tried: it has let {trouble.slow_failures} deliveries in a row wait in vain"
+                f"{name} was not tried: it has let {origin.slow_failures} deliveries in a row wait in vain"
             )
-        # This delivery is the probe. Whatever becomes of it, the next is due after another rest.
-        trouble.next_try_at = self._clock() + _REST_S
+        if origin.in_flight >= _IN_FLIGHT:
+            raise NotYet(f"{name} has {_IN_FLIGHT} deliveries under way already", delay_s=_book(origin, now))
+        if now < origin.closed_until:
+            raise NotYet(f"{name} has asked to be left alone for a while", delay_s=_book(origin, now))
+        if is_resting:
+            # This delivery is the probe. Whatever becomes of it, the next is due after another rest.
+            origin.next_try_at = now + _REST_S
+        origin.in_flight += 1
 
-    def _leave(self, origin: str) -> None:
-        with self._lock:
-            self._in_flight[origin] -= 1
-            if not self._in_flight[origin]:
-                del self._in_flight[origin]
 
-    def _note_slow_failure(self, origin: str) -> None:
-        with self._lock:
-            trouble = self._troubles.pop(origin, None) or _Trouble()
-            trouble.slow_failures += 1
-            trouble.next_try_at = self._clock() + _REST_S
-            self._troubles[origin] = trouble
-            if len(self._troubles) > _REMEMBERED:
-                del self._troubles[next(iter(self._troubles))]
+def _book(origin: _Origin, now: float) -> float:
+    """Give out the next turn; returns how long it is until then, in seconds."""
+    opens = max(now + _SOONEST_S, origin.closed_until, origin.booked_until)
+    origin.booked_until = min(opens + origin.usual_s / _IN_FLIGHT * _HURRY, now + _LATEST_S)
+    return origin.booked_until - now
 
-    def _forget(self, origin: str) -> None:
-        with self._lock:
-            self._troubles.pop(origin, None)
+
+def _learn(origin: _Origin, outcome: DeliveryError | RetryLater | None, now: float, took_s: float) -> None:
+    """Learn from how a delivery ended, and after how long."""
+    origin.usual_s += _SWAY * (took_s - origin.usual_s)
+    if outcome is None or took_s < _SLOW_S:
+        origin.slow_failures = 0
+    else:
+        origin.slow_failures += 1
+        origin.next_try_at = now + _REST_S
+    if isinstance(outcome, RetryLater):
+        # The others are spared the same answer, but not for long: they may be for other receivers at this origin.
+        origin.closed_until = max(origin.closed_until, now + min(outcome.data["delay_s"] or 0.0, _LATEST_S))

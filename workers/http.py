@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 import requests
@@ -23,16 +23,20 @@ from workplatform.errors import (
     RetryLater,
     UrlForbiddenError,
 )
+from workplatform.masking import MASK
 from workplatform.models import SECRET, Payload, Result
 from workplatform.outbound import failure_reason
 from workplatform.registry import job_type
 from workplatform.retry import RetryPolicy
+from workplatform.turns import NotYet
 from workplatform.urls import http_url
 
 # All of it: name, connection, TLS, sending, the answer. Standard Webhooks asks for 15 to 30 s.
 _WITHIN: Final = timedelta(seconds=15)
 _CONNECT_S: Final = 5.0
-_READ_BYTES: Final = 2048
+_LONGEST_WAIT: Final = timedelta(days=1)
+_KEPT_BYTES: Final = 2048
+_A_SECRET: Final = 6  # shorter header values are words that an answer may hold by chance
 _QUOTED: Final = 200
 _ASKED_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -61,7 +65,7 @@ class HttpPayload(Payload):
         "webhook secrets",
         examples=["default"],
     )
-    about: str | None = Field(None, max_length=100, description="The job that this tells of")
+    about: str | None = Field(None, max_length=100, description="The job, flow or batch that this tells of")
 
     @field_validator("url")
     @classmethod
@@ -99,33 +103,61 @@ def http(payload: HttpPayload, job: JobContext) -> HttpResult:
     """Send JSON to a URL and require a 2xx answer.
 
     Any other answer is a failure that is tried again, since a receiver in the middle of a deployment answers 404 as
-    well as 502; only 410 Gone is final. Redirects are not followed. Retry-After is obeyed, up to an hour.
+    well as 502; only 410 Gone is final. Redirects are not followed. Retry-After is obeyed, up to a day.
     """
     target = http_url(payload.url)
-    shown = f"{payload.method} {target.scheme}://{target.netloc}{target.path or '/'}"
+    origin = f"{target.scheme}://{target.netloc}"
+    shown = f"{payload.method} {origin}{target.path or '/'}"
     job.stage("delivering")
+    exchange = _Exchange()
     try:
-        with _receivers.delivery(f"{target.scheme}://{target.netloc}"):
-            result = _deliver(payload, job)
+        with _receivers.delivery(origin):
+            _deliver(payload, job, exchange)
+    except NotYet:
+        raise
     except JobError as error:
         job.log(f"attempt {job.attempt}: {shown}: {error.message}")
+        job.note(exchange.found() | {"error": error.message})
         raise
-    job.log(f"attempt {job.attempt}: {shown}: delivered, {result.status} after {result.latency_ms} ms")
-    return result
+    job.log(f"attempt {job.attempt}: {shown}: delivered, {exchange.status} after {exchange.latency_ms} ms")
+    job.note(exchange.found())
+    return HttpResult(status=exchange.status, latency_ms=exchange.latency_ms)
 
 
-def _deliver(payload: HttpPayload, job: JobContext) -> HttpResult:
-    started = time.monotonic()
+class _Exchange:
+    """A request and what came back for it, as far as something did."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self.status = 0
+        self.latency_ms = 0
+        self.body = ""
+
+    def answered(self, status: int) -> None:
+        """Note the status of the answer, whose body is still to come."""
+        self.status, self.latency_ms = status, self._elapsed_ms()
+
+    def found(self) -> dict[str, Any]:
+        """Return what is worth keeping of it."""
+        if not self.status:
+            return {"latency": self._elapsed_ms()}
+        return {"statusCode": self.status, "latency": self.latency_ms, "answer": self.body}
+
+    def _elapsed_ms(self) -> int:
+        return round((time.monotonic() - self._started) * 1000)
+
+
+def _deliver(payload: HttpPayload, job: JobContext, exchange: _Exchange) -> None:
     with job.http(within=_WITHIN) as session, _answer(payload, session, job) as answer:
-        latency_ms = round((time.monotonic() - started) * 1000)
+        exchange.answered(answer.status_code)
         if not 200 <= answer.status_code <= 299:
-            raise _failure(answer, latency_ms)
-        job.progress(100, f"delivered, {answer.status_code} after {latency_ms} ms")
+            exchange.body = _start(answer, payload)
+            raise _failure(answer, exchange)
+        job.progress(100, f"delivered, {exchange.status} after {exchange.latency_ms} ms")
         # It is delivered, and nothing that happens from here on may have it delivered again. The rest of the answer
-        # is read only because some servers take a closed connection for a failure of theirs.
-        with suppress(HTTPError, JobError):
-            answer.raw.read(_READ_BYTES, decode_content=False)
-        return HttpResult(status=answer.status_code, latency_ms=latency_ms)
+        # is read for people, and because some servers take a closed connection for a failure of theirs.
+        with suppress(JobError):
+            exchange.body = _start(answer, payload)
 
 
 def _answer(payload: HttpPayload, session: requests.Session, job: JobContext) -> requests.Response:
@@ -152,12 +184,14 @@ def _answer(payload: HttpPayload, session: requests.Session, job: JobContext) ->
         raise DeliveryError(failure_reason(error)) from error
 
 
-def _failure(answer: requests.Response, latency_ms: int) -> JobError:
+def _failure(answer: requests.Response, exchange: _Exchange) -> JobError:
     status = answer.status_code
-    said = f"the receiver answered {status} {status_phrase(status)} after {latency_ms} ms{_quote(answer)}"
+    said = f"the receiver answered {status} {status_phrase(status)} after {exchange.latency_ms} ms"
+    if quote := _one_line(exchange.body):
+        said += f": {quote}"
     if status == HTTPStatus.GONE:
         return DeliveryRefusedError(said)
-    wait_s = retry_after_s(answer.headers.get("Retry-After", ""))
+    wait_s = retry_after_s(answer.headers.get("Retry-After", ""), longest_s=_LONGEST_WAIT.total_seconds())
     if status in _ASKED_TO_WAIT and wait_s is not None:
         return RetryLater(f"{said}, and asks to come back in {wait_s:.0f} s", delay_s=wait_s)
     if 300 <= status <= 399:
@@ -165,10 +199,18 @@ def _failure(answer: requests.Response, latency_ms: int) -> JobError:
     return DeliveryError(said)
 
 
-def _quote(answer: requests.Response) -> str:
-    """Return the start of the answer's body, on one line."""
+def _start(answer: requests.Response, payload: HttpPayload) -> str:
+    """Return the start of the answer's body, without the secrets of the request that a receiver may echo."""
     body = b""
     with suppress(HTTPError):
-        body = answer.raw.read(_READ_BYTES, decode_content=False)
-    text = " ".join("".join(c if c.isprintable() else " " for c in body.decode("utf-8", "replace")).split())
-    return f": {text[:_QUOTED]}" if text else ""
+        # More than is kept, so that a secret which reaches over the end is still found whole.
+        body = answer.raw.read(2 * _KEPT_BYTES, decode_content=False)
+    text = body.decode("utf-8", "replace")
+    words = {word for value in payload.headers.values() for word in (value, *value.split()) if len(word) >= _A_SECRET}
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word, MASK)
+    return text.encode()[:_KEPT_BYTES].decode("utf-8", "ignore")
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_QUOTED]

@@ -1,9 +1,13 @@
 """An attempt in progress, and the tools that all attempts of a process share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
+from workplatform.bulletins import Bulletins
 from workplatform.callbacks import Callbacks
 from workplatform.children import ChildPool
 from workplatform.gauge import Gauge
@@ -36,6 +40,7 @@ class Tools:
     registry: Registry
     submitter: Submitter
     callbacks: Callbacks
+    bulletins: Bulletins
 
 
 @dataclass(slots=True)
@@ -52,6 +57,11 @@ class Attempt:
     result_document: Any = None
     job_has_ended: bool = False
     may_be_resumed: bool = True
+    found: bytes = b""
+
+    def note(self, found: Mapping[str, Any]) -> None:
+        """Keep what the attempt has found."""
+        self.found = orjson.dumps(found)
 
 
 def stall_timeout(grant: Grant) -> timedelta | None:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
+from workplatform.deliveries import DeliveryService
 from workplatform.embedded import address
 from workplatform.failures import FailureService
 from workplatform.firing import Firing
+from workplatform.grouping import GroupService
+from workplatform.groupwork import GroupWork
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
 from workplatform.retention import sweeping_rules
@@ -36,6 +39,9 @@ class Platform:
     schedules: ScheduleService
     firing: Firing
     sweeping: Sweeping
+    deliveries: DeliveryService
+    groups: GroupService
+    group_work: GroupWork
     failures: FailureService
 
     def close(self) -> None:
@@ -68,6 +74,9 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     firing = Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)
     schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
     sweeping = Sweeping(store, rules)
+    work = GroupWork(store, submitter, callbacks)
+    groups = GroupService(registry, store, submitter, superseding, work)
+    deliveries = DeliveryService(store, submitter)
     return Platform(
         settings=settings,
         registry=registry,
@@ -80,5 +89,8 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
         schedules=schedules,
         firing=firing,
         sweeping=sweeping,
+        deliveries=deliveries,
+        groups=groups,
+        group_work=work,
         failures=FailureService(service, store.failures),
     )

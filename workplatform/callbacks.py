@@ -1,21 +1,27 @@
 """Callbacks: telling a caller's URL how its job ended, as a job of type `http`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
 
 from workplatform.clock import CLOCK
 from workplatform.errors import InvalidSubmissionError
-from workplatform.hooks import Hook
+from workplatform.hooks import Bulletin, Hook
+from workplatform.pulse import State
 from workplatform.signing import DEFAULT
 from workplatform.states import Status
-from workplatform.store.records import NewJob
+from workplatform.store.records import Grant, NewJob
 from workplatform.submission import Submitter
-from workplatform.wire import callback_document
+from workplatform.wire import bulletin_document, callback_document, enveloped
 
 CALLBACK_TYPE: Final = "http"
 _FIELDS: Final = {"callback", "onFailure"}
+_EFFORTS: Final[Mapping[Bulletin, Mapping[str, int]]] = {
+    "started": {"maxRetries": 3},
+    "progress": {"maxRetries": 0, "priority": 4},
+}
 _log = structlog.get_logger()
 
 
@@ -39,8 +45,18 @@ class Finishing(Protocol):
         """What the caller submitted."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a callback tells: of which kind of thing, of which one, what has happened, and the body that says so."""
+
+    kind: str
+    about: str
+    event: str
+    body: Mapping[str, Any]
+
+
 class Callbacks:
-    """Makes the job that delivers a callback; it is stored in the same step as the ending it tells of."""
+    """Makes the jobs that deliver callbacks; that of an ending is stored in the same step as the ending."""
 
     def __init__(self, submitter: Submitter, *, signs: bool) -> None:
         self._submitter = submitter
@@ -50,7 +66,7 @@ class Callbacks:
         self, job: Finishing, *, status: Status, result: Any, error: str | None, duration_ms: int | None
     ) -> list[NewJob]:
         """Return the deliveries of an ending, one for each hook that wants it."""
-        hooks = [_hook(job, "callback"), _hook(job, "onFailure")] if job.spec.keys() & _FIELDS else []
+        hooks = [_hook(job.spec, "callback"), _hook(job.spec, "onFailure")] if job.spec.keys() & _FIELDS else []
         wanting = [hook for hook in hooks if hook is not None and hook.wants(status)]
         if not wanting:
             return []
@@ -64,23 +80,56 @@ class Callbacks:
             attempt=job.attempts,
             at=CLOCK.now(),
         )
-        made = (self._delivery(job, hook, body) for hook in wanting)
+        made = (self._delivery(hook, News("job", job.id, status, body)) for hook in wanting)
+        return [delivery.with_terms(about=job.id, tells=status) for delivery in made if delivery is not None]
+
+    def wants(self, job: Finishing, event: Bulletin) -> bool:
+        """Whether a receiver is to be told of it while the job runs."""
+        hook = _hook(job.spec, "callback")
+        return hook is not None and hook.wants(event)
+
+    def for_attempt(self, job: Grant, event: Bulletin, state: State) -> NewJob | None:
+        """Return the delivery that tells how far a running attempt is, if it can be made.
+
+        The start is worth some retries; progress is told once, after everything else, and only while the attempt runs.
+        """
+        hook = _hook(job.spec, "callback")
+        if hook is None:
+            return None
+        body = bulletin_document(job.id, job.type, attempt=job.attempts, at=CLOCK.now(), state=state)
+        delivery = self._delivery(hook, News("job", job.id, event, body), **_EFFORTS[event])
+        if delivery is None:
+            return None
+        told = delivery.with_terms(about=job.id, tells=event)
+        return told.with_terms(whilst=f"{job.id} {job.fence}") if event == "progress" else told
+
+    def for_group(
+        self, group: str, spec: Mapping[str, Any], *, status: Status, body: Mapping[str, Any]
+    ) -> list[NewJob]:
+        """Return the deliveries of the end of a flow or batch, given what was said of it."""
+        hooks = [_hook(spec, "callback"), _hook(spec, "onFailure")]
+        news = News(group.partition(":")[0], group, status, body)
+        made = (self._delivery(hook, news) for hook in hooks if hook is not None and hook.wants(status))
         return [delivery for delivery in made if delivery is not None]
 
-    def _delivery(self, job: Finishing, hook: Hook, body: Mapping[str, Any]) -> NewJob | None:
-        signature = hook.secret_name or (DEFAULT if self._signs else None)
-        payload = {"url": hook.url, "body": body, "headers": hook.headers, "signature": signature, "about": job.id}
-        document = {"type": CALLBACK_TYPE, "payload": payload}
+    def _delivery(self, hook: Hook, news: News, **effort: int) -> NewJob | None:
+        payload = {
+            "url": hook.url,
+            "body": enveloped(news.kind, news.event, news.body) if hook.format == "standard" else news.body,
+            "headers": hook.headers,
+            "signature": hook.secret_name or (DEFAULT if self._signs else None),
+            "about": news.about,
+        }
         try:
-            return self._submitter.prepare(document)
+            return self._submitter.prepare({"type": CALLBACK_TYPE, "payload": payload, **effort})
         except InvalidSubmissionError as refused:
-            # The job has ended either way; a callback that cannot be made must not undo that.
-            _log.error("callback_impossible", job_id=job.id, error=refused.message)
+            # What it tells of has happened either way; a callback that cannot be made must not undo that.
+            _log.error("callback_impossible", about=news.about, error=refused.message)
             return None
 
 
-def _hook(job: Finishing, field: str) -> Hook | None:
-    said = job.spec.get(field)
+def _hook(spec: Mapping[str, Any], field: str) -> Hook | None:
+    said = spec.get(field)
     if not said:
         return None
     hook = Hook.model_validate({"url": said} if isinstance(said, str) else said)

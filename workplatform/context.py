@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import requests
 
@@ -19,6 +19,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 __all__ = ["Completed", "JobContext", "OnLine", "Output", "Reporter", "Source"]
+
+
+def _forget(_found: Mapping[str, Any]) -> None:
+    """Take a note of an attempt that nobody keeps."""
 
 
 class JobContext:
@@ -39,6 +43,7 @@ class JobContext:
         confirm: Callable[[], None],
         secrets: Callable[[str], str] = no_secret,
         keys: Keys = no_keys,
+        note: Callable[[Mapping[str, Any]], None] = _forget,
     ) -> None:
         self.id = job_id
         self.attempt = attempt
@@ -49,6 +54,7 @@ class JobContext:
         self._confirm = confirm
         self._secrets = secrets
         self._keys = keys
+        self._note = note
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report progress, 0 to 100; a lower value than before is ignored, a message replaces the last one."""
@@ -61,6 +67,10 @@ class JobContext:
     def log(self, line: str) -> None:
         """Append one line to the job's log."""
         self._reporter.log(line)
+
+    def note(self, found: Mapping[str, Any]) -> None:
+        """Keep what this attempt has found, as JSON of some KB at most, whatever ends it; the last note counts."""
+        self._note(found)
 
     def check_cancelled(self) -> None:
         """Raise Cancelled, TimeLimitError, ShuttingDown or LeaseLostError if this attempt has to end now."""
@@ -154,6 +164,7 @@ class JobContext:
             confirm=self._confirm,
             secrets=self._secrets,
             keys=self._keys,
+            note=self._note,
         )
 
     def publish(self, output: Output) -> None:

@@ -22,6 +22,7 @@ from workplatform.retry import RetryPolicy
 from workplatform.shortage import is_caused_by_lack_of_space
 from workplatform.states import Event, Status, WaitingReason
 from workplatform.store.records import Costs, Record
+from workplatform.turns import NotYet
 from workplatform.wire import timestamp
 
 _OF_PROGRAMS: Final = (EncoderError, CommandFailedError, ChildCrashedError)
@@ -36,7 +37,7 @@ class Next:
     costs: Costs
     message: str = ""
     delay_ms: int = 0
-    reason: Literal["", "backoff"] = ""
+    reason: Literal["", "backoff", "turn"] = ""
     error: Mapping[str, Any] | None = None
 
 
@@ -48,11 +49,14 @@ def after_success(message: str) -> Next:
 def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) -> Next:
     """Return what follows when the attempt ended with an error; `retries` were used up before.
 
-    Shutting down costs nothing. A lost worker is replaced at once; any other error that can be retried waits for the
-    policy's backoff. What cannot be retried, or has no retry left, fails.
+    Shutting down and waiting for a turn cost nothing. A lost worker is replaced at once; any other error that can be
+    retried waits for the policy's backoff. What cannot be retried, or has no retry left, fails.
     """
     if isinstance(error, ShuttingDown):
         return Next(Status.QUEUED, Event.QUEUED, "nothing", "the worker stopped; queued again")
+    if isinstance(error, NotYet):
+        delay_ms = max(round(error.data["delay_s"] * 1000), 1)
+        return Next(Status.SCHEDULED, Event.QUEUED, "nothing", error.message, delay_ms, WaitingReason.TURN.value)
     if isinstance(error, Cancelled):
         return Next(Status.CANCELLED, Event.CANCELLED, "attempt", error.message)
     facts = describe(error)

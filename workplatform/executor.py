@@ -7,14 +7,14 @@ from itertools import count
 
 import orjson
 import structlog
-from pydantic import ValidationError
 
 from workplatform.attempt import Attempt, Tools, stall_timeout
 from workplatform.context import JobContext
 from workplatform.endings import Next, after_failure, after_success
-from workplatform.errors import BadInputError, Cancelled, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
+from workplatform.errors import Cancelled, JobError, LeaseLostError, NoSpaceError, StoreUnavailableError
 from workplatform.fingerprints import kept_error
 from workplatform.gauge import or_lack_of_space
+from workplatform.job_payload import payload_of
 from workplatform.models import Result
 from workplatform.pulse import Pulse
 from workplatform.registry import JobType
@@ -132,6 +132,7 @@ class Executor:
     def _perform(self, attempt: Attempt) -> Next | None:
         """Run the handler and make its outputs visible; None if the job is not this attempt's any more."""
         try:
+            self._tools.bulletins.begin(attempt.grant, attempt.pulse)
             result = self._call_handler(attempt)
             message = attempt.pulse.message
             attempt.files.check()
@@ -152,12 +153,7 @@ class Executor:
 
     def _call_handler(self, attempt: Attempt) -> Result:
         job_type, grant = attempt.job_type, attempt.grant
-        try:
-            payload = job_type.payload_model.model_validate(grant.spec["payload"])
-        except ValidationError as error:
-            raise BadInputError(
-                f"the payload no longer fits type {job_type.name}: {error.errors()[0]['msg']}"
-            ) from error
+        payload = payload_of(job_type, grant, self._tools.store.groups)
         context = JobContext(
             job_id=grant.id,
             attempt=grant.attempts,
@@ -168,6 +164,7 @@ class Executor:
             confirm=partial(self._confirm, attempt),
             secrets=partial(named_secret, self._tools.settings.secrets_dir),
             keys=keys_of(self._tools.settings.webhook_secret, self._tools.settings.secrets_dir),
+            note=attempt.note,
         )
         result = job_type.handler(payload, context)
         if not isinstance(result, job_type.result_model):
@@ -220,7 +217,9 @@ class Executor:
         facts = attempt.pulse.facts()
         if following.error:
             facts |= {"error": following.error["message"], "code": following.error["code"]}
-        attempt.log.info(
+        # Jobs that wait for their turn may be thousands, each of them many times.
+        tell = attempt.log.debug if following.reason == "turn" else attempt.log.info
+        tell(
             "job_ended",
             status=following.status.value,
             duration_ms=duration_ms,
@@ -242,6 +241,7 @@ class Executor:
             lines=lines,
             callbacks=self._callbacks(attempt, following, duration_ms),
             outputs=orjson.dumps(attempt.files.committed) if attempt.files.committed else b"",
+            found=attempt.found,
         )
 
     def _callbacks(self, attempt: Attempt, following: Next, duration_ms: int) -> list[NewJob]:
@@ -257,6 +257,7 @@ class Executor:
 
     def _close(self, attempt: Attempt) -> None:
         """Remove what the attempt leaves, but what the job's next attempt may go on with."""
+        self._tools.bulletins.end(attempt.grant)
         self._tools.heart.remove(attempt.pulse)
         self._tools.gauge.remove(attempt.pulse)
         try:

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from workplatform.errors import UrlForbiddenError
 from workplatform.models import SECRET, WireModel
-from workplatform.states import Status
 from workplatform.urls import http_url
 
+Bulletin = Literal["started", "progress"]
 Ending = Literal["completed", "failed", "cancelled"]
 _ENDINGS: Final[tuple[Ending, ...]] = ("completed", "failed", "cancelled")
 
@@ -25,10 +25,15 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
 
 
 class Hook(WireModel):
-    """A receiver of endings; a bare URL is one that is told of every ending."""
+    """A receiver of what happens to a job; a bare URL is one that is told of every ending."""
 
     url: Url = Field(description="URL that is told, by POST", examples=["https://example.com/hooks/job-done"])
-    events: tuple[Ending, ...] = Field(_ENDINGS, min_length=1, description="Endings to be told of")
+    events: tuple[Bulletin | Ending, ...] = Field(
+        _ENDINGS,
+        min_length=1,
+        description="What to be told of: endings, each start of an attempt, progress (at most once a second)",
+        examples=[["started", "completed", "failed"]],
+    )
     headers: dict[str, str] = Field(
         default_factory=dict, max_length=50, description="Further headers; shown masked", json_schema_extra=SECRET
     )
@@ -38,10 +43,13 @@ class Hook(WireModel):
         description="Which of the operator's webhook secrets signs; default: WEBHOOK_SECRET, if there is one",
         examples=["shop"],
     )
+    format: Literal["job", "standard"] = Field(
+        "job", description="The body: what is told as it is, or as the `data` of an envelope of Standard Webhooks"
+    )
 
-    def wants(self, status: Status) -> bool:
-        """Whether the receiver is to be told of such an ending."""
-        return status.value in self.events
+    def wants(self, event: str) -> bool:
+        """Whether the receiver is to be told of it."""
+        return event in self.events
 
 
 def _from_url(value: Any) -> Any:

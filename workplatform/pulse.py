@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workplatform.errors import (
     PlatformError,
@@ -16,6 +16,14 @@ from workplatform.store.records import Beat
 _LONGEST_LINE: Final = 4000
 _LINES_A_BEAT: Final = 200
 _MERCY: Final = timedelta(seconds=30)
+
+
+class State(NamedTuple):
+    """How far an attempt is: 0 to 100, what it does in a word and in a sentence."""
+
+    progress: float = 0.0
+    stage: str = ""
+    message: str = ""
 
 
 class Pulse:
@@ -117,6 +125,12 @@ class Pulse:
     def message(self) -> str:
         """The last message."""
         return self._message
+
+    @property
+    def state(self) -> State:
+        """How far the attempt is."""
+        with self._lock:
+            return State(self._progress, self._stage, self._message)
 
     def take(self) -> Beat:
         """Return what is new since the last take."""

@@ -27,7 +27,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset({Status.QUEUED, Status.WAITING, Status.FAILED, Status.CANCELLED}),
     Status.QUEUED: frozenset({Status.RUNNING, Status.WAITING, Status.FAILED, Status.CANCELLED}),
     Status.RUNNING: frozenset({Status.COMPLETED, Status.FAILED, Status.SCHEDULED, Status.QUEUED, Status.CANCELLED}),
-    Status.COMPLETED: frozenset(),
+    Status.COMPLETED: frozenset({Status.QUEUED}),
     Status.FAILED: frozenset({Status.QUEUED, Status.WAITING}),
     Status.CANCELLED: frozenset({Status.QUEUED, Status.WAITING}),
 }
@@ -57,3 +57,4 @@ class WaitingReason(StrEnum):
     QUEUE_PAUSED = "queue_paused"
     NO_WORKER = "no_worker"
     RATE_LIMIT = "rate_limit"
+    TURN = "turn"

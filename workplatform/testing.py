@@ -34,6 +34,7 @@ class InlineRun:
     files: AttemptFiles
     told: list[tuple[float, str, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    notes: list[Mapping[str, Any]] = field(default_factory=list)
 
     def look(self) -> None:
         """Note progress, stage, message and log lines since the last look."""
@@ -71,6 +72,7 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
     local = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
     remotes = Remotes(outbound, S3(account or Account(), outbound), TraceFolder(state / "uploads"))
     files = AttemptFiles(local, remotes, pulse)
+    notes: list[Mapping[str, Any]] = []
     pool = children or ChildPool(preload=preload)
     job = JobContext(
         job_id=_JOB_ID,
@@ -82,8 +84,9 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
         confirm=pulse.check,
         secrets=secrets,
         keys=keys,
+        note=notes.append,
     )
-    run = InlineRun(job, pulse, files)
+    run = InlineRun(job, pulse, files, notes=notes)
     has_ended = not is_tried_again
     try:
         yield run

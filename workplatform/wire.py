@@ -8,6 +8,7 @@ import orjson
 
 from workplatform.hooks import Hook
 from workplatform.masking import masked_fields
+from workplatform.pulse import State
 from workplatform.states import Status, WaitingReason
 from workplatform.store.records import QueueStates, Record, StoredEvent
 
@@ -32,6 +33,9 @@ def job_document(record: Record, *, max_retries: int, queues: QueueStates) -> di
         "maxRetries": max_retries,
         "priority": record.priority,
         "waitingReason": waiting_reason(record, queues),
+        "dependsOn": list(record.parents),
+        "onParentFailure": record.on_parent_failure if record.parents else None,
+        **_group(record),
         "tags": spec.get("tags", []),
         "callback": _shown_hook(spec.get("callback")),
         "onFailure": _shown_hook(spec.get("onFailure")),
@@ -44,6 +48,16 @@ def job_document(record: Record, *, max_retries: int, queues: QueueStates) -> di
         "deadline": timestamp(record.deadline),
         "uniqueKey": record.unique_key,
         "duration": record.duration_ms,
+    }
+
+
+def _group(record: Record) -> dict[str, Any]:
+    """Say which flow or batch a job is of."""
+    kind, _, name = (record.group or "").partition(":")
+    return {
+        "flowId": name if kind == "flow" else None,
+        "step": record.spec.get("step"),
+        "batchId": name if kind == "batch" else None,
     }
 
 
@@ -82,6 +96,20 @@ def callback_document(  # noqa: PLR0913 - one parameter a field
         "attempt": attempt,
         "timestamp": timestamp(at),
     }
+
+
+def bulletin_document(job_id: str, job_type: str, *, attempt: int, at: datetime, state: State) -> dict[str, Any]:
+    """Render the body that a job's callback URL gets while an attempt runs."""
+    body = callback_document(
+        job_id, job_type, status=Status.RUNNING, result=None, error=None, duration_ms=None, attempt=attempt, at=at
+    )
+    progress = number(round(state.progress, 1))
+    return body | {"progress": progress, "stage": state.stage or None, "message": state.message or None}
+
+
+def enveloped(kind: str, event: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Render a callback's body as Standard Webhooks recommends; `kind` is what it is about, such as `job`."""
+    return {"type": f"{kind}.{event}", "timestamp": body["timestamp"], "data": body}
 
 
 def event_document(event: StoredEvent) -> dict[str, Any]:

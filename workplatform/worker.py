@@ -21,6 +21,7 @@ from workplatform.alive import SignOfLife
 from workplatform.announcing import Announcer
 from workplatform.attempt import Tools
 from workplatform.bootstrap import Platform, build
+from workplatform.bulletins import EVERY_S, Bulletins
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
@@ -53,6 +54,7 @@ class Crew:
         self._sign = SignOfLife(settings.alive_folder, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
         self._remotes = remotes_of(settings, platform.outbound)
+        self._bulletins = Bulletins(platform.store.deliveries, platform.callbacks)
         self._children = ChildPool(preload=_preloads(platform, queues))
         self._heart = Heart(
             platform.store,
@@ -60,6 +62,7 @@ class Crew:
             lease=settings.lease,
             chores=(
                 Chore(self._announcer.every_s, self._announce),
+                Chore(EVERY_S, self._bulletins.tell_progress),
                 Chore(_SWEPT_EVERY_LEASES * settings.lease.total_seconds(), self._sweep),
             ),
         )
@@ -118,6 +121,7 @@ class Crew:
             registry=platform.registry,
             submitter=platform.submitter,
             callbacks=platform.callbacks,
+            bulletins=self._bulletins,
         )
 
     def _announce(self) -> None:

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from workplatform import __version__
 from workplatform.errors import Cancelled, DeliveryError, DeliveryRefusedError, PlatformError, RetryLater, ShuttingDown
 from workplatform.registry import JobType, discover
 from workplatform.testing import InlineRun, inline_job, run_inline
+from workplatform.turns import NotYet
 
 BODY = {"jobId": "job_1", "status": "completed", "result": {"success": True}, "error": None, "duration": 12}
 
@@ -92,7 +93,9 @@ def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-@pytest.mark.parametrize(("asked", "waited_s"), [("120", 120), (" 7 ", 7), ("0", 1), ("999999999", 3600)])
+@pytest.mark.parametrize(
+    ("asked", "waited_s"), [("120", 120), (" 7 ", 7), ("0", 1), ("7200", 7200), ("999999999", 86_400)]
+)
 def test_retry_after_is_obeyed_within_reason(status: str, asked: str, waited_s: float, tmp_path: Path) -> None:
     error, _ = failing(answering(status, b"", f"Retry-After: {asked}"), tmp_path)
     assert isinstance(error, RetryLater)
@@ -126,6 +129,60 @@ def test_every_attempt_leaves_a_line_without_the_query(tmp_path: Path) -> None:
         http(HttpPayload(url=f"{receiver.url}/hook", body=BODY), run.job)
         run.look()
     assert "/hook: delivered, 200 after" in run.lines[0]
+
+
+def noted(behave: Behaviour, root: Path, **fields: Any) -> dict[str, Any]:
+    """What an attempt to deliver keeps of the answer."""
+    with receiving(behave) as receiver, inline_job(root) as run, suppress(DeliveryError, RetryLater):
+        http(HttpPayload(url=receiver.url, body=BODY, **fields), run.job)
+    [found] = run.notes
+    return dict(found)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops", "429 Slow down", "301 Moved"])
+def test_every_attempt_keeps_status_latency_and_the_start_of_the_answer(status: str, tmp_path: Path) -> None:
+    found = noted(answering(status, "é".encode() * 5000), tmp_path)
+    assert found["statusCode"] == int(status[:3])
+    assert found["latency"] >= 0
+    assert found["answer"] == "é" * 1024, "2 KB"
+    assert ("error" in found) is (status != "200 OK")
+
+
+def test_an_attempt_without_an_answer_keeps_why(tmp_path: Path) -> None:
+    def hang_up(receiver: Receiver, connection: socket.socket) -> None:
+        receiver.read(connection)
+        connection.close()
+
+    found = noted(hang_up, tmp_path)
+    assert "the connection broke" in found["error"]
+    assert found.keys() == {"latency", "error"}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+def test_a_receiver_that_echoes_the_request_gives_no_secret_away(status: str, tmp_path: Path) -> None:
+    headers = {"Authorization": "Bearer hunter2hunter2", "X-Short": "on", "X-Long": "k" * 300}
+    echo = b"x" * 1900 + b" {'authorization': 'Bearer hunter2hunter2', 'token': 'hunter2hunter2'} " + b"k" * 300
+    found = noted(answering(status, echo), tmp_path, headers=headers)
+    told = json.dumps(found)
+    assert "hunter2" not in told and "kkk" not in told
+    assert "'authorization': '***'" in found["answer"]
+
+
+def test_a_delivery_that_waits_for_its_turn_leaves_no_line_and_no_note(tmp_path: Path) -> None:
+    with receiving(stalling(b"")) as dead, attempts(dead.url, tmp_path, 8), inline_job(tmp_path / "ninth") as run:
+        eventually(lambda: len(dead.requests) == 8)
+        with pytest.raises(NotYet):
+            http(HttpPayload(url=dead.url, body=BODY), run.job)
+        run.look()
+    assert (run.lines, run.notes) == ([], [])
+
+
+def test_the_retries_of_a_delivery_go_on_for_a_day() -> None:
+    policy = discover(["workers"])["http"].retry
+    for draw, hours in ((0.0, 24), (0.999, 18)):
+        waits = [policy.delay(retry, draw=draw) for retry in range(1, policy.max_retries + 1)]
+        assert timedelta(hours=hours - 1) < sum(waits, timedelta()) <= timedelta(hours=24)
+    assert policy.delay(1, draw=0) == timedelta(seconds=5)
 
 
 def test_a_receiver_that_is_down_is_tried_again(tmp_path: Path) -> None:
@@ -182,10 +239,8 @@ def test_a_receiver_that_hangs_holds_eight_deliveries_and_no_other_receiver(tmp_
         assert deliver(good.url, tmp_path)["status"] == 200
         assert sum(future.done() for future in ended) == 12, "the others hang as before"
         refused = [future.exception() for future in ended if future.done()]
-        assert all(isinstance(error, DeliveryError) and error.retryable for error in refused)
-        assert {str(error) for error in refused} == {
-            f"{dead.url} was not tried: 8 deliveries to it are under way already"
-        }
+        assert all(isinstance(error, NotYet) for error in refused)
+        assert {str(error) for error in refused} == {f"{dead.url} has 8 deliveries under way already"}
     assert dead.connections == 8
 
 

@@ -1,11 +1,13 @@
 """When a receiver is left alone, and when it is tried again."""
 
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
 from workers._receivers import Receivers
 from workplatform.errors import Cancelled, DeliveryError, RetryLater
+from workplatform.turns import NotYet
 
 DEAD, GOOD = "https://dead.example", "https://good.example"
 
@@ -98,19 +100,63 @@ def test_a_slow_answer_that_asks_to_come_back_counts_as_a_wait_in_vain(receivers
         with pytest.raises(RetryLater), receivers.delivery(DEAD):
             clock.now += 10
             raise RetryLater(delay_s=5)
+        clock.now += 5
     assert "was not tried" in fail(receivers, clock)
 
 
-def test_a_ninth_delivery_side_by_side_fails_at_once_and_the_reason_is_named(
-    receivers: Receivers, clock: Clock
-) -> None:
+def test_a_ninth_delivery_side_by_side_comes_back_later_and_the_reason_is_named(receivers: Receivers) -> None:
     with ExitStack() as under_way:
         for _ in range(8):
             under_way.enter_context(receivers.delivery(DEAD))
-        before = clock.now
-        assert fail(receivers, clock) == f"{DEAD} was not tried: 8 deliveries to it are under way already"
-        assert clock.now == before
+        with pytest.raises(NotYet, match=f"{DEAD} has 8 deliveries under way already"), receivers.delivery(DEAD):
+            pass
         succeed(receivers, GOOD)
+    succeed(receivers)
+
+
+def turns(receivers: Receivers, number: int) -> list[float]:
+    """The waits of deliveries that find all places of an origin taken."""
+    waits: list[float] = []
+    with ExitStack() as under_way:
+        for _ in range(8):
+            under_way.enter_context(receivers.delivery(DEAD))
+        for _ in range(number):
+            with pytest.raises(NotYet) as refusal, receivers.delivery(DEAD):
+                pass
+            waits.append(refusal.value.data["delay_s"])
+    return waits
+
+
+def test_turns_are_as_far_apart_as_the_receiver_takes_for_a_delivery(receivers: Receivers, clock: Clock) -> None:
+    for _ in range(50):
+        with receivers.delivery(DEAD):
+            clock.now += 0.8
+    waits = turns(receivers, 100)
+    steps = [after - before for before, after in pairwise(waits)]
+    assert 0 < waits[0] < 1
+    assert all(step == pytest.approx(0.08, rel=0.1) for step in steps), "eight at a time, a little hurried"
+
+
+def test_no_turn_is_further_than_a_minute_away(receivers: Receivers, clock: Clock) -> None:
+    with receivers.delivery(DEAD):
+        clock.now += 10
+    assert max(turns(receivers, 5000)) == 60
+
+
+def test_a_receiver_that_asks_to_be_left_alone_costs_the_others_no_attempt(receivers: Receivers, clock: Clock) -> None:
+    with pytest.raises(RetryLater), receivers.delivery(DEAD):
+        raise RetryLater(delay_s=7)
+    with pytest.raises(NotYet, match="asked to be left alone") as refusal, receivers.delivery(DEAD):
+        pass
+    assert 7 <= refusal.value.data["delay_s"] < 8
+    clock.now += 7
+    succeed(receivers)
+
+
+def test_other_deliveries_do_not_wait_a_day_because_one_was_asked_to(receivers: Receivers, clock: Clock) -> None:
+    with pytest.raises(RetryLater), receivers.delivery(DEAD):
+        raise RetryLater(delay_s=86_400)
+    clock.now += 60
     succeed(receivers)
 
 
@@ -122,12 +168,13 @@ def test_a_delivery_gives_its_place_back_however_it_ends(receivers: Receivers, c
         succeed(receivers)
 
 
-def test_a_refused_delivery_neither_counts_as_a_wait_nor_spends_the_probe(receivers: Receivers, clock: Clock) -> None:
+def test_a_refused_delivery_does_not_count_as_a_wait_in_vain(receivers: Receivers) -> None:
     with ExitStack() as under_way:
         for _ in range(8):
             under_way.enter_context(receivers.delivery(DEAD))
         for _ in range(3):
-            fail(receivers, clock)
+            with pytest.raises(NotYet), receivers.delivery(DEAD):
+                pass
     succeed(receivers)
 
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "logs": "workplatform.cli.jobs:logs",
     "cancel": "workplatform.cli.jobs:cancel",
     "retry": "workplatform.cli.jobs:retry",
+    "deliveries": "workplatform.cli.deliveries:deliveries",
+    "resend": "workplatform.cli.deliveries:resend",
     "stats": "workplatform.cli.stats:stats",
     "workers": "workplatform.cli.workers:workers",
     "queues": "workplatform.cli.queues:queues",

@@ -82,6 +82,14 @@ class ApiClient:
         """Return the lines of a job's log after the given one."""
         return self._call("GET", f"{_job_path(job_id)}/logs", params={"after": after})
 
+    def deliveries(self, job_id: str) -> Document:
+        """Return the callbacks about a job."""
+        return self._call("GET", f"{_job_path(job_id)}/deliveries")
+
+    def resend(self, job_id: str, delivery_id: str) -> Document:
+        """Have a callback about a job sent again."""
+        return self._call("POST", f"{_job_path(job_id)}/deliveries/{quote(delivery_id, safe='')}/resend")
+
     def stats(self) -> Document:
         """Return the platform's figures."""
         return self._call("GET", "/stats")

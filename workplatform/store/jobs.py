@@ -12,6 +12,7 @@ from workplatform.clock import CLOCK
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
+from workplatform.store.deliveries import DeliveryBook
 from workplatform.store.failures import FailureIndex
 from workplatform.store.groups import GroupBook
 from workplatform.store.keys import Keys
@@ -64,6 +65,7 @@ class JobStore:
         self.queues = QueueBoard(connector, self._scripts, self.keys)
         self.failures = FailureIndex(self._scripts)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
+        self.deliveries = DeliveryBook(self._scripts)
         self.groups = GroupBook(connector, self._scripts, self.keys)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:
@@ -82,6 +84,8 @@ class JobStore:
         answer = self._scripts("submit_once", key, fingerprint, in_ms(remembered), *job_words(jobs))
         if answer[0] == b"known":
             _, first, created, ids = answer
+            if created is None:  # the key was used for something else than jobs
+                return CreatedOnce(Created(0), [], "", is_replay=True)
             return CreatedOnce(read_created(orjson.loads(created)), orjson.loads(ids), first.decode(), is_replay=True)
         return CreatedOnce(read_created(answer[1]), [job.id for job in jobs], fingerprint, is_replay=False)
 
