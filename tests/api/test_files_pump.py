@@ -72,7 +72,7 @@ def test_readers_who_do_not_read_hold_up_nobody(api: Running) -> None:
     assert all(response.ok for response in (*idle, *begun))
     assert requests.put(f"{url}2", data=bytes(MEGABYTE), timeout=10).ok
     assert len(requests.get(f"{url}2", timeout=10).content) == MEGABYTE
-    for response in idle:
+    for response in (*idle, *begun):
         response.close()
     worker = psutil.Process(api.process.pid).children()[0]
     eventually(lambda: not [file for file in worker.open_files() if "/files/" in file.path])
