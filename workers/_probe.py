@@ -20,6 +20,8 @@ from workplatform.errors import BadInputError
 
 _MAX_PACKETS_UNTIL_A_FRAME = 2000
 _HDR_TRANSFERS = (16, 18)
+_NOT_SAID = 2
+_DOLBY_VISION_TAGS = ("dvh1", "dvhe", "dva1", "dvav")
 # libavcodec's order of fields: 0 is unknown, from 2 on there are two of them in a frame.
 _PROGRESSIVE = 1
 
@@ -83,6 +85,11 @@ def probe(path: Path, name: str) -> SourceVideo:
         best = container.streams.best("audio")
         rate = stream.average_rate or stream.guessed_rate
         frame = _first_frame(container, stream, name)
+        if _is_for_dolby_vision_only(frame, stream):
+            raise BadInputError(
+                f"{name} is Dolby Vision of profile 5, whose colours only Dolby's decoders know: "
+                "give a version in HDR10, HLG or SDR"
+            )
         width, height = _upright_size(frame, stream)
         ends = stream_ends(container, [stream, best] if isinstance(best, AudioStream) else [stream])
         audio = source_audio(best, ends.get(best.index)) if isinstance(best, AudioStream) else None
@@ -148,6 +155,12 @@ def _decoded(stream: VideoStream, packet: "Packet[VideoStream] | None") -> Video
 def _colour(frame: VideoFrame) -> Colour:
     depth = max((component.bits for component in frame.format.components), default=8)
     return Colour(int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace), depth)
+
+
+def _is_for_dolby_vision_only(frame: VideoFrame, stream: VideoStream) -> bool:
+    """Whether the picture would come out green and purple: profiles made for other screens too name their colours."""
+    is_dolby = stream.codec_context.codec_tag in _DOLBY_VISION_TAGS or SideDataType.DOVI_METADATA in frame.side_data
+    return is_dolby and int(frame.color_trc) == _NOT_SAID
 
 
 def _is_full_range(frame: VideoFrame) -> bool:

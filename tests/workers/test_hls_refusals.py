@@ -61,6 +61,17 @@ def test_what_is_no_video_is_refused_in_a_sentence_and_leaves_nothing(
     assert files_below(tmp_path) == {name}
 
 
+def test_dolby_vision_without_a_picture_for_other_screens_is_refused_and_with_one_is_taken(tmp_path: Path) -> None:
+    marked = ("-tag:v", "dvh1", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error")
+    samples.ffmpeg(*samples.picture("64x36", 5, 1), "-pix_fmt", "yuv420p10le", *marked, tmp_path / "five.mp4")
+    colours = "hevc_metadata=colour_primaries=9:transfer_characteristics=16:matrix_coefficients=9"
+    samples.rewrapped(tmp_path / "five.mp4", tmp_path / "eight.mp4", "-tag:v", "dvh1", "-bsf:v", colours)
+
+    with pytest.raises(BadInputError, match=r"five\.mp4 is Dolby Vision of profile 5, .*: give a version in HDR10"):
+        run_inline(hls, {"inputPath": "five.mp4", "outputDir": "out"}, root=tmp_path)
+    assert run_inline(hls, {"inputPath": "eight.mp4", "outputDir": "out"}, root=tmp_path)["qualities"] == ["480p"]
+
+
 @pytest.mark.parametrize("name", ["out/film.mp4", "out/360p/segment_00000.ts", "out/a/b/film.mp4"])
 @pytest.mark.parametrize("folder", ["out", "./x/../out/", "link"])
 @pytest.mark.parametrize("overwrite", [False, True])
