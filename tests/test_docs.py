@@ -132,6 +132,8 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
             method,
             str(rule.rule)
             .replace("<job_id>", "ID")
+            .replace("<flow_id>", "ID")
+            .replace("<batch_id>", "ID")
             .replace("<name:name>", "NAME")
             .replace("<queue>", "QUEUE")
             .replace("<fingerprint>", "FINGERPRINT")

@@ -135,7 +135,10 @@ class ScheduleService:
             "expiresAt": submission.expires_at,
             "deadline": submission.deadline if isinstance(submission.deadline, datetime) else None,
         }
-        return [problem_at(f"/job/{field}", _NO_MOMENTS) for field, said in moments.items() if said is not None]
+        problems = [problem_at(f"/job/{field}", _NO_MOMENTS) for field, said in moments.items() if said is not None]
+        if submission.depends_on:
+            problems.append(problem_at("/job/dependsOn", "a schedule outlives jobs: leave it out"))
+        return problems
 
     def _document(self, entry: Entry) -> dict[str, Any]:
         history = [_fire_document(fire) for fire in self._book.history(entry.name)]

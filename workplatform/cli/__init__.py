@@ -32,6 +32,8 @@ COMMANDS = {
     "resume": "workplatform.cli.queues:resume",
     "purge": "workplatform.cli.queues:purge",
     "schedules": "workplatform.cli.schedules:schedules",
+    "flows": "workplatform.cli.groups:flows",
+    "batches": "workplatform.cli.groups:batches",
     "doctor": "workplatform.cli.doctor:doctor",
     "fsck": "workplatform.cli.fsck:fsck",
     "config": "workplatform.cli.config:config",

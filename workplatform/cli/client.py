@@ -102,6 +102,18 @@ class ApiClient:
         """Pause, resume or purge a queue."""
         return self._call("POST", f"/queues/{quote(queue, safe='')}/{verb}")
 
+    def flows(self, **filters: Any) -> Document:
+        """Return a page of flows; filters that are None are left out."""
+        return self._call("GET", "/flows", params=filters)
+
+    def group(self, kind: str, group_id: str) -> Document:
+        """Return one of the `flows` or `batches`."""
+        return self._call("GET", f"/{kind}/{quote(group_id, safe='')}")
+
+    def change_group(self, kind: str, group_id: str, verb: str) -> Document:
+        """Cancel or retry the rest of one of the `flows` or `batches`."""
+        return self._call("POST", f"/{kind}/{quote(group_id, safe='')}/{verb}")
+
     def schedules(self) -> Document:
         """Return the schedules."""
         return self._call("GET", "/schedules")

@@ -24,6 +24,14 @@
 | errors:lastSeen:TYPE | zset | fingerprints of a type's errors by the moment of the last one (ms) | as above |
 | errors:count:TYPE | zset | the same by how many there were | as above |
 | errors:idle | zset | fingerprints without a failed job, by the moment that was retried (ms) | as above |
+| children:ID | zset | jobs that wait for this one to end | until it has told them |
+| releasing | zset | jobs that have ended and still have to tell some of those; 1, 2, 3: how they ended | seconds |
+| doomed | zset | jobs that have to end with their parent, by the moment it did (ms) | until ended |
+| group:GROUP | hash | a flow or batch (`flow:ID`, `batch:ID`): spec, createdAt, finishedAt, work | its last job's |
+| members:GROUP:STATUS | zset | its jobs in a status, by the number of their coming there | while in that status |
+| flows | zset | ids of all flows, ordered by id | its last job's |
+| group-endings | zset | groups whose end is to be told, by that moment (ms) | until told |
+| group-work | zset | groups that are being cancelled or retried, since when (ms) | until done |
 | limited | zset | jobs that have to begin or to end in time, by that moment (ms) | until they do |
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
 | idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
