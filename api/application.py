@@ -21,6 +21,7 @@ from api.hub import Hub
 from api.jobs import JobRoutes
 from api.problems import answer_error
 from api.queues import QueueRoutes
+from api.retries import RetryRoutes
 from api.schedules import ScheduleRoutes
 from api.stats import StatsRoutes
 from api.submissions import Submissions
@@ -60,6 +61,8 @@ class Api(Flask):
         self.register_blueprint(flows.blueprint())
         self.register_blueprint(BatchRoutes(platform.groups).blueprint())
         self.register_blueprint(ErrorRoutes(platform.failures, platform.registry).blueprint())
+        retries = RetryRoutes(platform.retrying, max_body_bytes=settings.max_body_bytes)
+        self.register_blueprint(retries.blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())

@@ -1,6 +1,5 @@
 """/api/jobs: submit, look, list, cancel, retry, and read the log."""
 
-from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, request
@@ -38,7 +37,6 @@ class JobRoutes:
         routes.add_url_rule("", view_func=self.page)
         routes.add_url_rule("/<job_id>", view_func=self.get)
         routes.add_url_rule("/<job_id>", view_func=self.cancel, methods=["DELETE"])
-        routes.add_url_rule("/<job_id>/retry", view_func=self.retry, methods=["POST"])
         routes.add_url_rule("/<job_id>/logs", view_func=self.logs)
         return routes
 
@@ -79,11 +77,6 @@ class JobRoutes:
     def cancel(self, job_id: str) -> Answer:
         """Cancel a job; doing so again changes nothing."""
         return json_answer({"jobId": job_id, "status": self._service.cancel(job_id)})
-
-    def retry(self, job_id: str) -> Answer:
-        """Queue a failed or cancelled job again."""
-        document = {"jobId": job_id, "status": self._service.retry(job_id)}
-        return json_answer(document, status=HTTPStatus.ACCEPTED)
 
     def logs(self, job_id: str) -> Answer:
         """Show lines of a job's log; `next` is the `after` of the following call."""

@@ -21,6 +21,7 @@ from workplatform.errors import (
     StoreUnavailableError,
 )
 from workplatform.store.failures import ErrorNotFoundError
+from workplatform.store.retries import RetryNotFoundError
 
 _log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     ScheduleNotFoundError: HTTPStatus.NOT_FOUND,
     GroupNotFoundError: HTTPStatus.NOT_FOUND,
     ErrorNotFoundError: HTTPStatus.NOT_FOUND,
+    RetryNotFoundError: HTTPStatus.NOT_FOUND,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -137,6 +137,7 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
             .replace("<name:name>", "NAME")
             .replace("<queue>", "QUEUE")
             .replace("<fingerprint>", "FINGERPRINT")
+            .replace("<retry_id>", "ID")
             .replace("<schedule>", "NAME")
             .replace("<delivery>", "DELIVERY"),
         )

@@ -13,6 +13,7 @@ from workplatform.groupwork import GroupWork
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
 from workplatform.retention import sweeping_rules
+from workplatform.retrying import RetryService
 from workplatform.scheduling import ScheduleService
 from workplatform.service import JobService
 from workplatform.settings import Settings
@@ -43,6 +44,7 @@ class Platform:
     groups: GroupService
     group_work: GroupWork
     failures: FailureService
+    retrying: RetryService
 
     def close(self) -> None:
         """Close every connection."""
@@ -93,4 +95,5 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
         groups=groups,
         group_work=work,
         failures=FailureService(service, store.failures),
+        retrying=RetryService(service, store, submitter),
     )

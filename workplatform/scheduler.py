@@ -45,6 +45,7 @@ class Scheduler:
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._sweeping = platform.sweeping
+        self._retrying = platform.retrying
         self._no_reaping_before = 0.0
         self._next: dict[Callable[[], None], float] = {}
 
@@ -60,6 +61,7 @@ class Scheduler:
                 self._reap(job_id)
         self._firing.tick()
         self._group_work.tick()
+        self._retrying.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweeping.tick)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from workplatform.callbacks import Callbacks
 from workplatform.clock import CLOCK
+from workplatform.editing import edit_documents
 from workplatform.errors import IdempotencyError, IllegalTransitionError, JobNotFoundError, QueueNotFoundError
 from workplatform.masking import masked_fields
 from workplatform.registry import Registry
@@ -107,14 +108,6 @@ class JobService:
             raise IllegalTransitionError(f"the job has already ended: it is {before}")
         return Status.CANCELLED
 
-    def retry(self, job_id: str) -> Status:
-        """Queue a failed or cancelled job again; raises JobNotFoundError or IllegalTransitionError."""
-        record = self._store.get(job_id)
-        refusal = self._store.retry(job_id, self._submitter.wakeup(record))
-        if refusal:
-            raise IllegalTransitionError(refusal)
-        return self._store.get(job_id).status if record.parents else Status.QUEUED
-
     def outputs(self, job_id: str) -> Sequence[CommittedOutput]:
         """Return what a job has made; raises JobNotFoundError."""
         return self._store.get(job_id).outputs
@@ -200,6 +193,7 @@ class JobService:
         document = job_document(record, max_retries=max_retries, queues=queues)
         if (job_type := self.registry.get(record.type)) is not None:
             document["payload"] = masked_fields(job_type.payload_model, record.spec["payload"])
+        document["edits"] = edit_documents(record, self.registry)
         return document
 
 

@@ -115,6 +115,23 @@ def test_a_failed_job_is_queued_again_by_retry(up: Up) -> None:
     assert up.run("watch", job_id).returncode == 1
 
 
+def test_errors_that_are_alike_are_listed_and_retried_by_their_fingerprint(up: Up) -> None:
+    job_id = submitted(up, "fails=true", "seconds=0.01")
+    up.run("watch", job_id)
+    [row] = up.run("errors", "--type", "nap", "--limit", "1").stdout.splitlines()
+    count, failed, _, job_type, code, fingerprint, message = row.split("\t")
+    assert (int(count) >= int(failed) >= 1, job_type, bool(code), bool(message)) == (True, "nap", True, True)
+
+    dry = up.run("retry", "--fingerprint", fingerprint, "--dry-run")
+    assert job_id in [line.split("\t")[0] for line in dry.stdout.splitlines()]
+    ended = up.run("retry", "--fingerprint", fingerprint, "--canary", "1")
+    assert ended.returncode == 1
+    assert "stopped after 1 jobs" in ended.stderr
+    ended = up.run("retry", "--fingerprint", fingerprint)
+    assert (ended.returncode, "queued again, 0 skipped" in ended.stderr) == (0, True)
+    assert up.run("retry").returncode == up.run("retry", job_id, "--type", "nap").returncode == 2
+
+
 def test_jobs_are_listed_by_status_and_type_in_tabs(up: Up) -> None:
     job_id = submitted(up, "fails=true")
     up.run("watch", job_id)

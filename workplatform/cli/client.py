@@ -78,6 +78,18 @@ class ApiClient:
         """Queue a job that has ended again."""
         return self._call("POST", f"{_job_path(job_id)}/retry")
 
+    def retry_many(self, order: Document) -> Document:
+        """Begin to retry all failed jobs that match, or ask how many do."""
+        return self._call("POST", "/jobs/retry", body=order)
+
+    def retry_state(self, retry_id: str) -> Document:
+        """Return how far a retry of many jobs is."""
+        return self._call("GET", f"/retries/{quote(retry_id, safe='')}")
+
+    def errors(self, **filters: Any) -> Document:
+        """Return a page of errors that are alike; filters that are None are left out."""
+        return self._call("GET", "/errors", params=filters)
+
     def logs(self, job_id: str, after: int | str) -> Document:
         """Return the lines of a job's log after the given one."""
         return self._call("GET", f"{_job_path(job_id)}/logs", params={"after": after})

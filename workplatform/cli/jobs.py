@@ -1,4 +1,4 @@
-"""Commands about jobs that exist: list, log, cancel, retry."""
+"""Commands about jobs that exist: list, log, cancel."""
 
 import json
 import sys
@@ -70,16 +70,6 @@ def cancel(job: tuple[str, ...]) -> None:
     for job_id in job:
         client.cancel(job_id)
         click.echo(f"Cancelled {job_id}", err=True)
-
-
-@click.command()
-@click.argument("job", nargs=-1, required=True)
-def retry(job: tuple[str, ...]) -> None:
-    """Queue JOBs that failed or were cancelled again."""
-    client = connect()
-    for job_id in job:
-        client.retry(job_id)
-        click.echo(f"Queued {job_id} again", err=True)
 
 
 def _cell(job: dict[str, Any], column: str) -> str:

@@ -34,6 +34,7 @@ _PARTS: Final = (
     "_slots",
     "_ending",
     "_again",
+    "_retries",
     "_claim",
 )
 _SOURCES: Final = {

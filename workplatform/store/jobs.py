@@ -35,6 +35,7 @@ from workplatform.store.records import (
     moment,
     parse_record,
 )
+from workplatform.store.retries import RetryBook
 from workplatform.store.schedules import ScheduleBook
 from workplatform.store.words import (
     by_name,
@@ -64,6 +65,7 @@ class JobStore:
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
         self.failures = FailureIndex(self._scripts)
+        self.retries = RetryBook(connector, self._scripts, self.keys)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
         self.deliveries = DeliveryBook(self._scripts)
         self.groups = GroupBook(connector, self._scripts, self.keys)
@@ -182,17 +184,7 @@ class JobStore:
 
     def retry(self, job_id: str, message: bytes) -> str | None:
         """Queue a failed or cancelled job again; returns what forbids it, if something does."""
-        answer = self._scripts("retry", job_id, message)
-        match answer[0]:
-            case b"unknown":
-                raise JobNotFoundError(f"there is no job {job_id}")
-            case b"refused":
-                return f"only failed and cancelled jobs can be retried; this one is {answer[1].decode()}"
-            case b"held":
-                return f"job {answer[1].decode()} with the same uniqueKey is active"
-            case b"broken":
-                return f"it depends on job {answer[1].decode()}, which has not completed: retry that one first"
-        return None
+        return self.retries.one(job_id, message)
 
     def expire(self, job_id: str, *, message: str, error: bytes, callbacks: Sequence[NewJob]) -> bool:
         """Fail a job whose time is up; False if it has ended, or has begun in time."""

@@ -32,6 +32,9 @@
 | flows | zset | ids of all flows, ordered by id | its last job's |
 | group-endings | zset | groups whose end is to be told, by that moment (ms) | until told |
 | group-work | zset | groups that are being cancelled or retried, since when (ms) | until done |
+| retry:ID | hash | a retry of many jobs; fields in `retries.py` | 30 days after its end |
+| retrying | zset | retries that go on, by the moment they began (ms) | until they end |
+| retries | zset | the same for all | 30 days |
 | limited | zset | jobs that have to begin or to end in time, by that moment (ms) | until they do |
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
 | idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
@@ -93,6 +96,20 @@ class Keys:
     def fires(self, name: str) -> str:
         """Return the key of a schedule's history."""
         return f"{self.prefix}fires:{name}"
+
+    def retry(self, name: str) -> str:
+        """Return the key of a retry of many jobs."""
+        return f"{self.prefix}retry:{name}"
+
+    @property
+    def retrying(self) -> str:
+        """Return the key of the retries that go on."""
+        return f"{self.prefix}retrying"
+
+    @property
+    def retries(self) -> str:
+        """Return the key of the latest retries."""
+        return f"{self.prefix}retries"
 
     @property
     def schedules(self) -> str:

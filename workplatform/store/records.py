@@ -110,6 +110,7 @@ class Record:
     parents: Sequence[str] = ()
     on_parent_failure: str = "fail"
     doom: str | None = None
+    edits: Sequence[Mapping[str, Any]] = ()
 
     @property
     def duration_ms(self) -> int | None:
@@ -275,6 +276,7 @@ def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
         parents=(_text(fields.get("parents")) or "").split(),
         on_parent_failure=_text(fields.get("onParent")) or "fail",
         doom=_text(fields.get("doom")),
+        edits=_json(fields.get("edits")) or (),
     )
 
 
