@@ -23,6 +23,8 @@ demo: .venv/installed
 up: .venv/installed
 	@$(BIN)/workplatform up
 
+# hundreds of processes are started: without compiled modules, each would compile the platform for itself
+test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/installed-dev
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.order import in_order
 from workplatform import embedded
 from workplatform.settings import Settings, load
 from workplatform.store.connection import Connector
@@ -18,9 +19,14 @@ _MOST_PROCESSES = 8  # each starts servers and encoders of its own
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Say how many processes `-n auto` means: one more than there are cores, since many tests wait."""
+    """Say how many processes `-n auto` means: two more than there are cores, since many tests wait."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores + 1, _MOST_PROCESSES)
+    return min(cores + 2, _MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    items[:] = in_order(items)
 
 
 @pytest.fixture(scope="session")
