@@ -18,6 +18,8 @@ class Names(Keys):
         self.limited = f"{prefix}limited"
         self.leases = f"{prefix}leases"
         self.former_finished = f"{prefix}finished"
+        self.doomed = f"{prefix}doomed"
+        self.releasing = f"{prefix}releasing"
 
     def index(self, job_type: str, status: Status) -> str:
         """Return the key of the jobs of a type in a status."""
@@ -26,6 +28,18 @@ class Names(Keys):
     def finished(self, job_type: str, status: Status) -> str:
         """Return the key of the jobs of a type that ended in a status."""
         return f"{self.prefix}finished:{job_type}:{status}"
+
+    def group(self, group: str) -> str:
+        """Return the key of a flow or batch."""
+        return f"{self.prefix}group:{group}"
+
+    def members(self, group: str, status: Status) -> str:
+        """Return the key of the jobs of a flow or batch in a status."""
+        return f"{self.prefix}members:{group}:{status}"
+
+    def children(self, job_id: str) -> str:
+        """Return the key of the jobs that wait for one to end."""
+        return f"{self.prefix}children:{job_id}"
 
     def slots(self, node: str) -> str:
         """Return the key of the jobs that take a slot of a node."""

@@ -26,6 +26,10 @@ FIELDS: Final = (
     "node",
     "fence",
     "startedAt",
+    "group",
+    "parents",
+    "open",
+    "doom",
 )
 _ALWAYS: Final = ("type", "queue", "priority", "status", "createdAt")
 _WAITS: Final = (Status.WAITING, Status.SCHEDULED)
@@ -58,9 +62,12 @@ def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> I
     if status in _WAITS and "dueAt" in fields:
         yield Place("zset", keys.scheduled, job_id, _number(fields, "dueAt"))
     if status in FINAL:
-        yield Place("zset", keys.finished(job_type, status), job_id, _number(fields, "finishedAt"))
+        is_of_flow = fields.get("group", "").startswith("flow:")  # its jobs are looked at once all have ended
+        moment = None if is_of_flow else _number(fields, "finishedAt")
+        yield Place("zset", keys.finished(job_type, status), job_id, moment, is_required=not is_of_flow)
         yield Place("zset", keys.former_finished, job_id, is_required=False)
     yield from _claims(job_id, fields, keys, is_active=status not in FINAL)
+    yield from _bonds(job_id, fields, keys, status)
 
 
 def _claims(job_id: str, fields: Fields, keys: Names, *, is_active: bool) -> Iterator[Place]:
@@ -71,7 +78,18 @@ def _claims(job_id: str, fields: Fields, keys: Names, *, is_active: bool) -> Ite
     if "unique" in fields and is_active:
         yield Place("string", keys.unique(fields["type"], fields["unique"]), job_id)
     if "series" in fields:  # the newest one stays listed while older ones are active
-        yield Place("zset", keys.series(fields["series"]), job_id, is_required=is_active)
+        has_joined = is_active and "open" not in fields
+        yield Place("zset", keys.series(fields["series"]), job_id, is_required=has_joined)
+
+
+def _bonds(job_id: str, fields: Fields, keys: Names, status: Status) -> Iterator[Place]:
+    """Give where a job stands for what it has to do with others."""
+    if "group" in fields:
+        yield Place("zset", keys.members(fields["group"], status), job_id)
+    if status is Status.WAITING and "doom" in fields:
+        yield Place("zset", keys.doomed, job_id)
+    for parent in fields.get("parents", "").split():  # one that has ended itself stays noted until its parents do
+        yield Place("zset", keys.children(parent), job_id, is_required=False)
 
 
 def faults(fields: Fields) -> Iterator[str]:

@@ -7,7 +7,9 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
+from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts
+from workplatform.store.fsck.bonds import BondCheck
 from workplatform.store.fsck.books import BookCheck
 from workplatform.store.fsck.findings import Difference
 from workplatform.store.fsck.members import MemberCheck
@@ -52,6 +54,7 @@ class Survey:
         self._members = MemberCheck(reader, keys, takes_slot)
         self._messages = MessageCheck(reader, keys, patience_s=patience_s)
         self._books = BookCheck(reader, keys)
+        self._bonds = BondCheck(reader, keys)
         self._families = self._all_families()
         self.jobs = 0
         self.keys = 0
@@ -105,7 +108,10 @@ class Survey:
             ("job:", "hash", self._of_jobs),
             ("logs:", "stream", self._of_leavings("logs:")),
             *((name, "list", self._of_leavings(name)) for name in ("deliveries:", "progress:", "attempts:")),
-            ("index:", "zset", listed),
+            ("index:", "zset", self._of_indexes),
+            *((name, "zset", listed) for name in ("children:", "members:", "doomed")),
+            ("group:", "hash", self._bonds.of_groups),
+            *((name, "zset", _nothing) for name in ("releasing", "flows", "group-endings", "group-work")),
             ("queued:", "zset", listed),
             ("scheduled", "zset", listed),
             ("limited", "zset", listed),
@@ -131,6 +137,12 @@ class Survey:
     def _of_jobs(self, keys: Sequence[str]) -> Iterator[Difference]:
         self.jobs += len(keys)
         return self._records.differences([key.removeprefix(self._keys.job("")) for key in keys])
+
+    def _of_indexes(self, keys: Sequence[str]) -> Iterator[Difference]:
+        for key in keys:
+            yield from self._members.of_collection(key, is_sorted=True)
+            if key.endswith(f":{Status.WAITING}"):
+                yield from self._bonds.of_waiting(key)
 
     def _of_leavings(self, name: str) -> Check:
         return partial(self._members.of_leavings, prefix=self._keys.prefix + name)
