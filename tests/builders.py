@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from workplatform.states import Event, Status
+from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Claimant, Grant, NewJob, Settlement
 from workplatform.store.workers import Announcement
@@ -97,3 +98,8 @@ def pop(store: JobStore, queue: str = "nap") -> str | None:
         if isinstance(message, bytes):
             return str(json.loads(message)["headers"]["id"])
     return None
+
+
+def kinds_of_keys(connector: Connector) -> set[str]:
+    """The first words of the keys that there are, as store/keys.py lists them."""
+    return {str(key, "utf-8").split(":")[1] for key in connector.client.scan_iter("test:*")}

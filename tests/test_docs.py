@@ -17,7 +17,8 @@ from workplatform.cli.config import shown
 from workplatform.pulse import State
 from workplatform.registry import Registry, discover, job_type
 from workplatform.retry import RetryPolicy
-from workplatform.settings import FAMILIES, SECRETS, Settings, load
+from workplatform.setting_names import FAMILIES
+from workplatform.settings import SECRETS, Settings, load
 from workplatform.states import TRANSITIONS, Event, Status, WaitingReason
 from workplatform.submission import Submission
 from workplatform.wire import bulletin_document, callback_document, enveloped
@@ -97,7 +98,7 @@ def test_the_example_of_an_env_file_spells_out_the_defaults(here: Path, registry
         queue: max(declared.concurrency for declared in types) for queue, types in registry.queues.items()
     }
     defaults = load({}, env_file=here / "none").settings
-    own = {"node_name": defaults.node_name, "concurrency": {}, "retentions": {}}
+    own = {"node_name": defaults.node_name, "concurrency": {}, "retentions": {}, "limits": {}}
     assert loaded.settings.model_copy(update=own) == defaults
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from workplatform.apikeys import DEFAULT
 from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
 from workplatform.deliveries import DeliveryService
@@ -10,6 +11,8 @@ from workplatform.failures import FailureService
 from workplatform.firing import Firing
 from workplatform.grouping import GroupService
 from workplatform.groupwork import GroupWork
+from workplatform.limiting import LimitService
+from workplatform.limits import configured_limits
 from workplatform.outbound import Outbound
 from workplatform.registry import Registry, discover
 from workplatform.retention import sweeping_rules
@@ -17,6 +20,7 @@ from workplatform.retrying import RetryService
 from workplatform.scheduling import ScheduleService
 from workplatform.service import JobService
 from workplatform.settings import Settings
+from workplatform.store.admission import Admission
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
@@ -45,6 +49,7 @@ class Platform:
     group_work: GroupWork
     failures: FailureService
     retrying: RetryService
+    limits: LimitService
 
     def close(self) -> None:
         """Close every connection."""
@@ -54,15 +59,17 @@ class Platform:
 def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     """Build the platform; `patience_s` is how long it waits for an answer of Redis.
 
-    Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS, a CONCURRENCY_... of no queue or
-    a RETENTION_... that means nothing.
+    Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS, a CONCURRENCY_... of no queue, a
+    RETENTION_... that means nothing or a LIMIT_... of no type and no key.
     """
     outbound = Outbound(allowed_hosts=settings.allowed_hosts, allow_loopback=settings.is_keyless)
     registry = discover(settings.job_packages)
     settings.check_queues(registry.queues)
     rules = sweeping_rules(settings.retention, settings.retentions, registry)
     connector = Connector(address(settings), patience_s=patience_s)
-    store = JobStore(connector, prefix=settings.key_prefix)
+    types = {queue: [declared.name for declared in found] for queue, found in registry.queues.items()}
+    store = JobStore(connector, prefix=settings.key_prefix, admission=Admission(settings.queue_depth_max, types))
+    limits = _limits(settings, registry, store)
     submitter = Submitter(registry, Wakeups().build)
     callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)
     service = JobService(
@@ -96,4 +103,11 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
         group_work=work,
         failures=FailureService(service, store.failures),
         retrying=RetryService(service, store, submitter),
+        limits=limits,
     )
+
+
+def _limits(settings: Settings, registry: Registry, store: JobStore) -> LimitService:
+    types, keys = frozenset(registry), frozenset({DEFAULT, *settings.keys})
+    configured = configured_limits(settings.limits, types=types, keys=keys)
+    return LimitService(store.limits, types=types, keys=keys, configured=configured)

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from workplatform.apikeys import DEFAULT as DEFAULT_KEY
 from workplatform.clock import CLOCK
 from workplatform.errors import InvalidSubmissionError
 from workplatform.hooks import Bulletin, Hook
@@ -81,7 +82,8 @@ class Callbacks:
             at=CLOCK.now(),
         )
         made = (self._delivery(hook, News("job", job.id, status, body)) for hook in wanting)
-        return [delivery.with_terms(about=job.id, tells=status) for delivery in made if delivery is not None]
+        of_job = (delivery.with_terms(about=job.id, tells=status) for delivery in made if delivery is not None)
+        return [_of_caller(delivery, job.spec) for delivery in of_job]
 
     def wants(self, job: Finishing, event: Bulletin) -> bool:
         """Whether a receiver is to be told of it while the job runs."""
@@ -100,7 +102,7 @@ class Callbacks:
         delivery = self._delivery(hook, News("job", job.id, event, body), **_EFFORTS[event])
         if delivery is None:
             return None
-        told = delivery.with_terms(about=job.id, tells=event)
+        told = _of_caller(delivery.with_terms(about=job.id, tells=event), job.spec)
         return told.with_terms(whilst=f"{job.id} {job.fence}") if event == "progress" else told
 
     def for_group(
@@ -110,7 +112,7 @@ class Callbacks:
         hooks = [_hook(spec, "callback"), _hook(spec, "onFailure")]
         news = News(group.partition(":")[0], group, status, body)
         made = (self._delivery(hook, news) for hook in hooks if hook is not None and hook.wants(status))
-        return [delivery for delivery in made if delivery is not None]
+        return [_of_caller(delivery, spec) for delivery in made if delivery is not None]
 
     def _delivery(self, hook: Hook, news: News, **effort: int) -> NewJob | None:
         payload = {
@@ -134,3 +136,8 @@ def _hook(spec: Mapping[str, Any], field: str) -> Hook | None:
         return None
     hook = Hook.model_validate({"url": said} if isinstance(said, str) else said)
     return hook.model_copy(update={"events": (Status.FAILED.value,)}) if field == "onFailure" else hook
+
+
+def _of_caller(delivery: NewJob, spec: Mapping[str, Any]) -> NewJob:
+    """Have a delivery take its turn among those of the API key whose job it tells of."""
+    return delivery.submitted_by(spec.get("by", DEFAULT_KEY))

@@ -207,8 +207,7 @@ class Executor:
         else:
             # The log still gets its last lines: a cancelled job's are worth reading.
             store.beat(self._tools.settings.lease, [Beat(grant.id, grant.fence, lines=lines)])
-            if attempt.job_type.series:
-                store.release(grant.id, grant.fence)
+            store.release(grant.id, grant.fence)
             attempt.job_has_ended = following is not None and following.status is Status.CANCELLED
             attempt.log.info("job_taken_away", duration_ms=duration_ms)
         return settled.next_grant

@@ -14,7 +14,12 @@ import orjson
 import structlog
 
 from workplatform.callbacks import Callbacks
-from workplatform.errors import IllegalTransitionError, InvalidSubmissionError, JobNotFoundError
+from workplatform.errors import (
+    IllegalTransitionError,
+    InvalidSubmissionError,
+    JobNotFoundError,
+)
+from workplatform.refusals import QueueDrainingError
 from workplatform.schedules import Schedule, first_to_fire, next_fire
 from workplatform.states import Status
 from workplatform.store.jobs import JobStore
@@ -53,14 +58,16 @@ class Firing:
     def now(self, name: str) -> Fired:
         """Make a schedule's job at once, and leave its moments as they are.
 
-        Raises ScheduleNotFoundError, InvalidSubmissionError, or IllegalTransitionError if the last job is not to be
-        overlapped.
+        Raises ScheduleNotFoundError, InvalidSubmissionError, QueueDrainingError, or IllegalTransitionError if the last
+        job is not to be overlapped.
         """
         for _ in range(_TRIES):
             entry = self._store.schedules.get(name)
             fired = self._fire(entry, checked(Schedule, entry.spec, ""), due=None, following=None)
             if fired.outcome == "overlap":
                 raise IllegalTransitionError(f"its job {fired.job_id} has not ended, and it does not overlap")
+            if fired.outcome == "draining":
+                raise QueueDrainingError
             if fired.outcome != "gone":
                 return fired
         raise IllegalTransitionError("the schedule is changing all the time")
@@ -107,7 +114,7 @@ class Firing:
             entry = replace(entry, next_at=following)
 
     def _fire(self, entry: Entry, schedule: Schedule, *, due: datetime | None, following: datetime | None) -> Fired:
-        job = self._job(schedule)
+        job = self._job(schedule).submitted_by(entry.by)
         jobs = [job, *self._callbacks_of(entry.last_job)] if schedule.overlap == "replace" else [job]
         fire = Fire(due=due, following=following, overlap=schedule.overlap, jobs=jobs)
         fired = self._store.schedules.fire(entry, fire)

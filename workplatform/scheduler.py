@@ -15,6 +15,7 @@ import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform
+from workplatform.doorkeeping import Doorkeeper
 from workplatform.endings import after_failure, describe, expiry
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
 from workplatform.fingerprints import kept_error
@@ -42,6 +43,7 @@ class Scheduler:
         self._callbacks = platform.callbacks
         self._firing = platform.firing
         self._group_work = platform.group_work
+        self._doorkeeper = Doorkeeper(platform.limits, platform.store.limits, platform.settings.redis_memory_share)
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._sweeping = platform.sweeping
@@ -62,6 +64,7 @@ class Scheduler:
         self._firing.tick()
         self._group_work.tick()
         self._retrying.tick()
+        self._doorkeeper.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweeping.tick)
 

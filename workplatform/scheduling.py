@@ -6,6 +6,7 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
+from workplatform.apikeys import DEFAULT
 from workplatform.errors import IllegalTransitionError, InvalidSubmissionError, ScheduleNotFoundError
 from workplatform.firing import Firing
 from workplatform.hooks import Hook
@@ -32,15 +33,18 @@ class ScheduleService:
         self._submitter = submitter
         self._firing = firing
 
-    def create(self, document: object) -> dict[str, Any]:
-        """Make a schedule; raises InvalidSubmissionError, or IllegalTransitionError if there is one of its name."""
+    def create(self, document: object, *, by: str = DEFAULT) -> dict[str, Any]:
+        """Make a schedule of the API key `by`.
+
+        Raises InvalidSubmissionError, or IllegalTransitionError if there is one of its name.
+        """
         schedule = self._checked(document)
-        if not self._write(schedule, None):
+        if not self._write(schedule, None, by=by):
             raise IllegalTransitionError(f"there is a schedule {schedule.name!r} already")
         return self.get(schedule.name)
 
-    def put(self, name: str, document: object) -> tuple[dict[str, Any], bool]:
-        """Make a schedule, or change the one of that name; returns it, and whether it is new.
+    def put(self, name: str, document: object, *, by: str = DEFAULT) -> tuple[dict[str, Any], bool]:
+        """Make a schedule of the API key `by`, or change the one of that name; returns it, and whether it is new.
 
         Raises InvalidSubmissionError.
         """
@@ -50,7 +54,7 @@ class ScheduleService:
             raise invalid([problem_at("/name", f"is {name!r} in the address")])
         for _ in range(_TRIES):
             before = self._find(name)
-            if self._write(schedule, before):
+            if self._write(schedule, before, by=by):
                 return self.get(name), before is None
         raise IllegalTransitionError("the schedule is changing all the time")
 
@@ -87,7 +91,7 @@ class ScheduleService:
         except ScheduleNotFoundError:
             return None
 
-    def _write(self, schedule: Schedule, before: Entry | None) -> bool:
+    def _write(self, schedule: Schedule, before: Entry | None, *, by: str = DEFAULT) -> bool:
         """Write a schedule in the place of what was read, its next moment counted from now.
 
         A moment that has come and is not fired yet stays, if the schedule's moments do.
@@ -104,6 +108,7 @@ class ScheduleService:
             revision=token_hex(8),
             created_at=created,
             next_at=None if schedule.paused else following,
+            by=by,
         )
         return self._book.put(entry, replaces=before.revision if before else "")
 
@@ -149,6 +154,7 @@ class ScheduleService:
         return {
             **entry.spec,
             "job": self._masked(entry.spec["job"]),
+            "apiKey": entry.by,
             "createdAt": timestamp(entry.created_at),
             "nextFire": timestamp(entry.next_at),
             "lastFire": last,

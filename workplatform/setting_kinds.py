@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from workplatform.limits import Limit, read_limit
+
 _LONGEST = timedelta(days=3650)
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -69,5 +71,6 @@ Words = Annotated[tuple[str, ...], BeforeValidator(split)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Paths = Annotated[tuple[AbsolutePath, ...], BeforeValidator(split)]
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), AfterValidator(_bounded)]
+LimitText = Annotated[Limit, BeforeValidator(lambda value: read_limit(value) if isinstance(value, str) else value)]
 Jobs = Annotated[int, AfterValidator(_some_jobs)]
 Kept = Annotated[float, AfterValidator(_some_time_or_jobs)]

@@ -21,14 +21,13 @@ from pydantic import (
     field_validator,
 )
 
+from workplatform.apikeys import all_keys, read_api_keys
 from workplatform.errors import SettingsError
 from workplatform.secretfiles import with_secrets
-from workplatform.setting_kinds import AbsolutePath, Jobs, Kept, Paths, RedisUrl, Seconds, Words, split
+from workplatform.setting_kinds import AbsolutePath, Jobs, Kept, LimitText, Paths, RedisUrl, Seconds, Words, split
+from workplatform.setting_names import FAMILIES, concurrency_name, dashed, problem
 from workplatform.signing import read_keys
 
-CONCURRENCY_PREFIX = "CONCURRENCY_"
-# Settings of which there may be several: what their names begin with, and the field that holds them all.
-FAMILIES = {CONCURRENCY_PREFIX: "concurrency", "RETENTION_": "retentions"}
 Source = Literal["environment", ".env", "default"]
 
 
@@ -45,6 +44,9 @@ class Settings(BaseModel):
     port: int = Field(4002, ge=1, le=65535, description="Port of the API")
     api_key: SecretStr | None = Field(
         None, description="Key that every API call must bring; empty means keyless on loopback"
+    )
+    api_keys: SecretStr | None = Field(
+        None, description="Further keys as name:key, comma-separated; turns and limits go by the names"
     )
     cors_origins: Words = Field((), description="Web origins that may call the API with a key, comma-separated")
     queue_type: Literal["memory", "redis"] = Field(
@@ -68,6 +70,17 @@ class Settings(BaseModel):
     max_concurrent_jobs: int = Field(5, ge=1, le=1000, description="Jobs that run on this node at a time, all types")
     concurrency: Mapping[str, Jobs] = Field(
         {}, description="Jobs of one queue at a time per worker, as CONCURRENCY_HLS=1; default: the job type's own"
+    )
+    limits: Mapping[str, LimitText] = Field(
+        {}, description="Limits of job types and API keys, as LIMIT_HLS=2 or LIMIT_KEY_SHOP=4, 10/s"
+    )
+    queue_depth_max: int = Field(
+        1_000_000,
+        ge=0,
+        description="Jobs that may wait in a queue before submissions to it are refused; 0 is any number",
+    )
+    redis_memory_share: float = Field(
+        0.9, gt=0, le=1, description="Share of Redis's maxmemory above which submissions are refused"
     )
     node_name: str = Field(
         default_factory=socket.gethostname, pattern=r"^[\w.-]+$", description="Name of this node, unique in the fleet"
@@ -133,17 +146,24 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged")
 
     @field_validator(
-        "api_key", "redis_password", "s3_access_key_id", "s3_secret_access_key", "webhook_secret", mode="before"
+        "api_key",
+        "api_keys",
+        "redis_password",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+        "webhook_secret",
+        mode="before",
     )
     @classmethod
     def _empty_secret_is_none(cls, value: object) -> object:
         return value or None
 
-    @field_validator("webhook_secret")
+    @field_validator("api_keys", "webhook_secret")
     @classmethod
-    def _is_a_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+    def _can_be_read(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None:
-            read_keys(value.get_secret_value())
+            read = read_api_keys if info.field_name == "api_keys" else read_keys
+            read(value.get_secret_value())
         return value
 
     @field_validator("node_name", mode="before")
@@ -183,7 +203,13 @@ class Settings(BaseModel):
     @property
     def is_keyless(self) -> bool:
         """Whether anyone on this machine, and nobody else, may use the API."""
-        return self.api_key is None
+        return not self.keys
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The API keys in the clear, by name."""
+        named = read_api_keys(self.api_keys.get_secret_value()) if self.api_keys else {}
+        return all_keys(self.api_key.get_secret_value() if self.api_key else None, named)
 
     @property
     def files_dir(self) -> Path:
@@ -207,14 +233,14 @@ class Settings(BaseModel):
 
     def concurrency_of(self, queue: str, declared: int) -> int:
         """Return how many jobs of a queue one worker runs at a time."""
-        return self.concurrency.get(_dashed(queue), declared)
+        return self.concurrency.get(dashed(queue), declared)
 
     def check_queues(self, queues: Iterable[str]) -> None:
         """Raise SettingsError, naming every CONCURRENCY_... that is for none of the queues."""
-        known = {_dashed(queue) for queue in queues}
+        known = {dashed(queue) for queue in queues}
         if unknown := sorted(self.concurrency.keys() - known):
-            names = ", ".join(map(_concurrency_name, unknown))
-            there_are = ", ".join(map(_concurrency_name, sorted(known)))
+            names = ", ".join(map(concurrency_name, unknown))
+            there_are = ", ".join(map(concurrency_name, sorted(known)))
             raise SettingsError(f"{names}: no job type uses such a queue; there are {there_are}")
 
 
@@ -243,7 +269,7 @@ def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = No
             field = name.lower()
             if prefix := next(filter(name.startswith, FAMILIES), None):
                 family = FAMILIES[prefix]
-                values.setdefault(family, {}).setdefault(_dashed(field.removeprefix(prefix.lower())), text)
+                values.setdefault(family, {}).setdefault(dashed(field.removeprefix(prefix.lower())), text)
                 sources[family] = origin  # type: ignore[assignment]
             elif name == field.upper() and field in Settings.model_fields and field not in values:
                 values[field] = text
@@ -255,29 +281,13 @@ def _validate(values: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        problems = [problem(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError("; ".join(problems)) from error
     if settings.is_keyless and not _is_loopback(settings.bind_host):
         raise SettingsError(
             f"BIND_HOST={settings.bind_host} would let anyone submit jobs: set API_KEY, or leave BIND_HOST at 127.0.0.1"
         )
     return settings
-
-
-def _problem(location: tuple[int | str, ...], message: str) -> str:
-    field, *within = map(str, location)
-    prefix = next((prefix for prefix, family in FAMILIES.items() if family == field and within), None)
-    name = prefix + within[0].replace("-", "_").upper() if prefix else "_".join((field, *within)).upper()
-    return f"{name}: {message.removeprefix('Value error, ')}"
-
-
-def _dashed(queue: str) -> str:
-    """Return a queue's name as the environment can spell it: there is no `-` in its names."""
-    return queue.replace("_", "-")
-
-
-def _concurrency_name(queue: str) -> str:
-    return CONCURRENCY_PREFIX + queue.replace("-", "_").upper()
 
 
 def _is_loopback(host: str) -> bool:

@@ -56,5 +56,6 @@ class WaitingReason(StrEnum):
     SLOT = "slot"
     QUEUE_PAUSED = "queue_paused"
     NO_WORKER = "no_worker"
+    CONCURRENCY_LIMIT = "concurrency_limit"
     RATE_LIMIT = "rate_limit"
     TURN = "turn"

@@ -91,10 +91,23 @@ class Terms(WireModel):
         "fail",
         description="What to do if one of them fails or is cancelled: fail as well, skip (be cancelled), or continue",
     )
+    concurrency_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="Of your jobs with the same key, whatever their type, only `concurrencyLimit` run at a time",
+        examples=["customer-17"],
+    )
+    concurrency_limit: int | None = Field(
+        None, strict=True, ge=1, le=100_000, description="How many, if not one", examples=[2]
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse what contradicts itself."""
+        if self.concurrency_limit is not None and self.concurrency_key is None:
+            raise ValueError("concurrencyLimit is of a concurrencyKey: say that too, or leave it out")
         if self.delay is not None and self.run_at is not None:
             raise ValueError("delay and runAt both say when to begin: leave one out")
         if self.ttl is not None and self.expires_at is not None:
@@ -117,6 +130,7 @@ class Terms(WireModel):
             "deadline": None if is_span else _ms(self.deadline),
             "unique": self.unique_key,
             "series": series or None,
+            "concurrency": f"{self.concurrency_limit or 1} {self.concurrency_key}" if self.concurrency_key else None,
             "dependsOn": list(dict.fromkeys(self.depends_on)) or None,
             **more,
         }

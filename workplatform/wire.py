@@ -47,6 +47,8 @@ def job_document(record: Record, *, max_retries: int, queues: QueueStates) -> di
         "expiresAt": timestamp(record.expires_at),
         "deadline": timestamp(record.deadline),
         "uniqueKey": record.unique_key,
+        **_concurrency(record),
+        "apiKey": record.by,
         "duration": record.duration_ms,
     }
 
@@ -59,6 +61,12 @@ def _group(record: Record) -> dict[str, Any]:
         "step": record.spec.get("step"),
         "batchId": name if kind == "batch" else None,
     }
+
+
+def _concurrency(record: Record) -> dict[str, Any]:
+    """Say which of the caller's jobs this one shares a limit with."""
+    most, _, key = (record.concurrency or "").partition(" ")
+    return {"concurrencyKey": key or None, "concurrencyLimit": int(most) if most else None}
 
 
 def _shown_hook(said: str | Mapping[str, Any] | None) -> str | Mapping[str, Any] | None:

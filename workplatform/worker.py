@@ -73,7 +73,9 @@ class Crew:
         self.executor = Executor(self._tools(), worker=worker, takes_next=not sends_events)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Begin to beat, under the limits that the settings name."""
+        with suppress(StoreUnavailableError):  # the scheduler writes them down as soon as it can
+            self._platform.limits.publish()
         self._heart.start()
         self._gauge.start()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from workplatform.settings import FAMILIES, Settings, load
+from workplatform.setting_names import FAMILIES
+from workplatform.settings import Settings, load
 
 _MASK = "********"
 

@@ -9,7 +9,8 @@ import orjson
 
 from workplatform.errors import IllegalTransitionError, JobNotFoundError
 from workplatform.store.connection import Scripts
-from workplatform.store.records import Grant, NewJob, Record, moment, parse_record
+from workplatform.store.record_parsing import parse_record
+from workplatform.store.records import Grant, NewJob, Record, moment
 from workplatform.store.words import in_pairs, job_words
 
 

@@ -8,7 +8,8 @@ import redis
 from workplatform.errors import StoreUnavailableError
 from workplatform.store.connection import Connector
 from workplatform.store.keys import Keys
-from workplatform.store.records import Record, StoredEvent, parse_record
+from workplatform.store.record_parsing import parse_record
+from workplatform.store.records import Record, StoredEvent
 
 _BATCH = 1000
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from workplatform.errors import PlatformError
 from workplatform.store.connection import Scripts, Word
-from workplatform.store.records import Record, moment, parse_record
+from workplatform.store.record_parsing import parse_record
+from workplatform.store.records import Record, moment
 from workplatform.store.words import in_pairs
 
 Order = Literal["lastSeen", "count"]

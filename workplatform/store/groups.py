@@ -13,7 +13,8 @@ from workplatform.bonds import GroupNotFoundError
 from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
-from workplatform.store.records import NewJob, Record, Settlement, moment, parse_record
+from workplatform.store.record_parsing import parse_record
+from workplatform.store.records import NewJob, Record, Settlement, moment
 from workplatform.store.words import by_name, in_ms, in_pairs, job_words
 
 Work = Literal["cancel", "retry"]

@@ -11,12 +11,15 @@ import redis
 from workplatform.clock import CLOCK
 from workplatform.errors import JobNotFoundError, StoreUnavailableError
 from workplatform.states import Status
+from workplatform.store.admission import Admission
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.deliveries import DeliveryBook
 from workplatform.store.failures import FailureIndex
 from workplatform.store.groups import GroupBook
 from workplatform.store.keys import Keys
+from workplatform.store.limits import LimitBook
 from workplatform.store.queues import QueueBoard, queue_states
+from workplatform.store.record_parsing import parse_record
 from workplatform.store.records import (
     Beat,
     Claimant,
@@ -33,7 +36,6 @@ from workplatform.store.records import (
     Settlement,
     Verdict,
     moment,
-    parse_record,
 )
 from workplatform.store.retries import RetryBook
 from workplatform.store.schedules import ScheduleBook
@@ -58,9 +60,10 @@ _SETTLE_PATIENCE_S: Final = 120.0
 class JobStore:
     """Every transition of a job, atomic in Redis. Methods raise StoreUnavailableError when Redis does not answer."""
 
-    def __init__(self, connector: Connector, *, prefix: str) -> None:
+    def __init__(self, connector: Connector, *, prefix: str, admission: Admission | None = None) -> None:
         self._connector = connector
         self._scripts = Scripts(connector, prefix=prefix)
+        self._admission = admission or Admission()
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
@@ -69,12 +72,19 @@ class JobStore:
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
         self.deliveries = DeliveryBook(self._scripts)
         self.groups = GroupBook(connector, self._scripts, self.keys)
+        self.limits = LimitBook(connector, self._scripts)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:
-        """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step."""
+        """Create jobs with their messages. At most JOBS_PER_CALL are one atomic step.
+
+        Raises AdmissionError.
+        """
         at_ms, others, orphans = 0, dict[str, str](), dict[str, str]()
         for start in range(0, len(jobs), JOBS_PER_CALL):
-            created = read_created(self._scripts("submit", *job_words(jobs[start : start + JOBS_PER_CALL])))
+            part = jobs[start : start + JOBS_PER_CALL]
+            answer = self._scripts("submit", *self._admission.words(part), *job_words(part))
+            self._admission.check(answer)
+            created = read_created(answer)
             at_ms = created.at_ms
             CLOCK.learn(at_ms)
             others |= created.others
@@ -82,8 +92,13 @@ class JobStore:
         return Created(at_ms, others, orphans)
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str, remembered: timedelta) -> CreatedOnce:
-        """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created."""
-        answer = self._scripts("submit_once", key, fingerprint, in_ms(remembered), *job_words(jobs))
+        """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created.
+
+        Raises AdmissionError.
+        """
+        words = (key, fingerprint, in_ms(remembered), *self._admission.words(jobs), *job_words(jobs))
+        answer = self._scripts("submit_once", *words)
+        self._admission.check(answer)
         if answer[0] == b"known":
             _, first, created, ids = answer
             if created is None:  # the key was used for something else than jobs

@@ -10,7 +10,17 @@
 | index:TYPE:STATUS | zset | ids of the jobs of a type in a status; ordered by id | while in that status |
 | types | set | every job type that ever had a job | for ever |
 | QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest right | until popped |
-| queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while queued |
+| queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while so |
+| standing:QUEUE:N | hash | of each API key how many jobs of it are in queued:QUEUE:N, if keys take turns | while so |
+| backlog:QUEUE:N:KEY | list | messages of a key's queued jobs whose turn has not come; oldest right | while so |
+| refills | set | backlogs to go on with, as JSON [QUEUE, N, KEY]: many of their jobs were cancelled | a tick |
+| limits, limits:configured | hash | limits as set at run time and as settings name them, JSON by name | until changed |
+| holding:LIMIT | zset | jobs that hold a limit; cancelled ones by when they let go at the latest (ms) | while they do |
+| parked:LIMIT | zset | jobs that wait for a limit, by priority and turn | while they wait |
+| woken:LIMIT | zset | jobs that a limit has let go on, not claimed yet, by when another one may (ms) | until claimed |
+| rounds:LIMIT | hash | the turns of the API keys in the line of a limit | while jobs wait |
+| bucket:LIMIT | string | the moment at which the bucket of a rate is full again (ms) | until then |
+| offers | zset | limits that jobs wait for, by when to look whether there is room (ms) | while they wait |
 | series:KEY | zset | jobs of which the newest counts, one at a time, by sequence number | while not final |
 | holder:KEY | string | `ID FENCE` of the attempt that runs for a series | while it runs |
 | suspects | zset | queued jobs whose message seems lost, by the moment that was noticed | seconds |
@@ -46,8 +56,8 @@
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
 | slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
-| paused | set | queues of which no job is claimed | until resumed |
-| schedule:NAME | hash | a schedule: spec, revision, nextAt, createdAt, lastAt, lastJob, fires | until removed |
+| rules | hash | what claims and submissions have to mind; fields in `lua/_rules.lua` | until changed |
+| schedule:NAME | hash | a schedule: spec, revision, by, nextAt, createdAt, lastAt, lastJob, fires | until removed |
 | schedules | zset | names of all schedules by when they fire next (ms), +inf if paused | until removed |
 | fires:NAME | list | what became of a schedule's last 50 fires, JSON, newest first | with the schedule |
 | workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
@@ -80,6 +90,14 @@ class Keys:
     def queued(self, queue: str, priority: int) -> str:
         """Return the key of a queue's queued jobs of a priority."""
         return f"{self.prefix}queued:{queue}:{priority}"
+
+    def standing(self, queue: str, priority: int) -> str:
+        """Return the key of how many jobs of each API key stand in a shared lane."""
+        return f"{self.prefix}standing:{queue}:{priority}"
+
+    def backlog(self, queue: str, priority: int, by: str) -> str:
+        """Return the key of an API key's jobs whose turn in a shared lane has not come."""
+        return f"{self.prefix}backlog:{queue}:{priority}:{by}"
 
     def series(self, series: str) -> str:
         """Return the key of a series of jobs."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import orjson
+
 from workplatform.store.connection import Connector, Scripts
 from workplatform.store.keys import PRIORITIES, Keys
 from workplatform.store.records import QueueStates
@@ -16,30 +18,52 @@ class QueueBoard:
         self._keys = keys
 
     def states(self) -> QueueStates:
-        """Return which queues are served and which are paused."""
+        """Return which queues are served, paused and draining."""
         return queue_states(self._scripts("queues"))
 
     def pause(self, queue: str, *, is_paused: bool) -> None:
         """Pause a queue, so that none of its jobs is claimed, or resume it."""
         self._scripts("pause", queue, "pause" if is_paused else "resume")
 
+    def drain(self, queue: str) -> None:
+        """Let a queue take no more jobs in; resuming it ends that too."""
+        self._scripts("pause", queue, "drain")
+
     def queued(self, queue: str, *, most: int) -> list[str]:
-        """Return ids of a queue's queued jobs, the next ones first."""
+        """Return ids of a queue's queued jobs, the next ones first; those in backlogs come after the others, by key."""
         ids: list[str] = []
         for priority in PRIORITIES:
             if (left := most - len(ids)) > 0:
                 ids += self._first(self._keys.queued(queue, priority), left)
+            if (left := most - len(ids)) > 0:
+                ids += self._in_backlogs(queue, priority, left)
         return ids
 
     def _first(self, key: str, number: int) -> list[str]:
         found = self._connector.read(lambda client: client.zrange(key, 0, number - 1))
         return [job_id.decode() for job_id in found]
 
+    def _in_backlogs(self, queue: str, priority: int, number: int) -> list[str]:
+        """Return ids of jobs whose turn has not come, and of some that were cancelled before it did."""
+        keys = self._connector.read(lambda client: client.hkeys(self._keys.standing(queue, priority)))
+        ids: list[str] = []
+        for by in sorted(keys):
+            backlog = self._keys.backlog(queue, priority, by.decode())
+            ids += self._next(backlog, number - len(ids))
+        return ids
+
+    def _next(self, backlog: str, number: int) -> list[str]:
+        if number <= 0:
+            return []
+        messages = self._connector.read(lambda client: client.lrange(backlog, -number, -1))
+        return [str(orjson.loads(message)["headers"]["id"]) for message in reversed(messages)]
+
 
 def queue_states(answer: Sequence[Sequence[bytes]]) -> QueueStates:
     """Read what queues.lua returns."""
-    serving, paused = answer
+    serving, paused, draining = answer
     return QueueStates(
         served=frozenset(member.decode().split("/", 1)[0] for member in serving),
         paused=frozenset(queue.decode() for queue in paused),
+        draining=frozenset(queue.decode() for queue in draining),
     )

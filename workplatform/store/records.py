@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 import orjson
 
+from workplatform.apikeys import DEFAULT
 from workplatform.states import Event, Status
 
 Verdict = Literal["ok", "cancelled", "lost"]
@@ -41,6 +42,14 @@ class NewJob(NamedTuple):
         """Return the same job with further terms."""
         said = orjson.loads(self.terms) if self.terms else {}
         return self._replace(terms=orjson.dumps(said | terms))
+
+    def submitted_by(self, name: str) -> "NewJob":
+        """Return the job as one of the API key of that name."""
+        if name == DEFAULT:
+            return self
+        terms = orjson.loads(self.terms) if self.terms else {}
+        spec = orjson.dumps({**orjson.loads(self.spec), "by": name})
+        return self._replace(spec=spec, terms=orjson.dumps({**terms, "by": name}))
 
     def begins_after(self, moment_ms: int) -> bool:
         """Whether a job created at that moment has to wait for another one."""
@@ -103,6 +112,7 @@ class Record:
     error: Mapping[str, Any] | None
     outputs: Sequence[CommittedOutput]
     series: str | None = None
+    concurrency: str | None = None
     unique_key: str | None = None
     expires_at: datetime | None = None
     deadline: datetime | None = None
@@ -111,6 +121,11 @@ class Record:
     on_parent_failure: str = "fail"
     doom: str | None = None
     edits: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def by(self) -> str:
+        """The name of the API key that submitted it."""
+        return str(self.spec.get("by", DEFAULT))
 
     @property
     def duration_ms(self) -> int | None:
@@ -163,7 +178,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a claim was not granted: no free slot, a paused queue, a held series, or the job's status (or "unknown")."""
+    """Why a claim was not granted: no free slot, a paused queue, a held series, a limit, or the job's status."""
 
     reason: str
 
@@ -207,10 +222,11 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class QueueStates:
-    """Which queues have a live worker, and which are paused."""
+    """Which queues have a live worker, which are paused, and which take no more jobs in."""
 
     served: frozenset[str]
     paused: frozenset[str]
+    draining: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,54 +260,6 @@ class LogLine:
     text: str
 
 
-def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
-    """Build a Record from the hash."""
-    return Record(
-        id=job_id,
-        type=fields["type"].decode(),
-        queue=fields["queue"].decode(),
-        priority=int(fields["priority"]),
-        status=Status(fields["status"].decode()),
-        spec=orjson.loads(fields["spec"]),
-        created_at=moment(fields["createdAt"]),
-        started_at=_moment(fields.get("startedAt")),
-        finished_at=_moment(fields.get("finishedAt")),
-        due_at=_moment(fields.get("dueAt")),
-        progress=float(fields.get("progress") or 0),
-        stage=_text(fields.get("stage")),
-        message=_text(fields.get("message")),
-        reason=_text(fields.get("reason")),
-        fence=int(fields.get("fence") or 0),
-        attempts=int(fields.get("attempts") or 0),
-        retries=int(fields.get("retries") or 0),
-        worker=_text(fields.get("worker")),
-        result=_json(fields.get("result")),
-        error=_json(fields.get("error")),
-        outputs=_json(fields.get("outputs")) or (),
-        series=_text(fields.get("series")),
-        unique_key=_text(fields.get("unique")),
-        expires_at=_moment(fields.get("expiresAt")),
-        deadline=_moment(fields.get("deadline")),
-        group=_text(fields.get("group")),
-        parents=(_text(fields.get("parents")) or "").split(),
-        on_parent_failure=_text(fields.get("onParent")) or "fail",
-        doom=_text(fields.get("doom")),
-        edits=_json(fields.get("edits")) or (),
-    )
-
-
 def moment(milliseconds: bytes | int) -> datetime:
     """Turn Redis's milliseconds into an aware UTC datetime."""
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
-
-
-def _moment(milliseconds: bytes | None) -> datetime | None:
-    return moment(milliseconds) if milliseconds else None
-
-
-def _text(value: bytes | None) -> str | None:
-    return value.decode("utf-8", "replace") if value else None
-
-
-def _json(value: bytes | None) -> Any:
-    return orjson.loads(value) if value else None

@@ -9,20 +9,23 @@ from typing import Any, Final, Literal
 import orjson
 from redis import Redis
 
+from workplatform.apikeys import DEFAULT
 from workplatform.clock import CLOCK
 from workplatform.errors import ScheduleNotFoundError
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
 from workplatform.store.records import NewJob, moment
 
-Outcome = Literal["created", "existing", "overlap", "passed", "gone"]
+Outcome = Literal["created", "existing", "overlap", "draining", "passed", "gone"]
 
 _AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A schedule as it stands in Redis; `spec` is parsed JSON, `revision` another one after every change of it."""
+    """A schedule as it stands in Redis; `spec` is parsed JSON, `revision` another one after every change of it,
+    `by` the API key that made it.
+    """
 
     name: str
     spec: Mapping[str, Any]
@@ -32,6 +35,7 @@ class Entry:
     last_at: datetime | None = None
     last_job: str = ""
     fires: int = 0
+    by: str = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class ScheduleBook:
     def put(self, entry: Entry, *, replaces: str) -> bool:
         """Write a schedule in place of the revision `replaces` ("": of none); False if it is another one by now."""
         words = (entry.name, replaces, entry.revision, orjson.dumps(entry.spec), _word(entry.next_at))
-        return bool(self._scripts("put_schedule", *words, _word(entry.created_at)))
+        return bool(self._scripts("put_schedule", *words, _word(entry.created_at), entry.by))
 
     def drop(self, name: str) -> None:
         """Remove a schedule; raises ScheduleNotFoundError."""
@@ -136,6 +140,7 @@ def _entry(name: str, fields: Mapping[bytes, bytes]) -> Entry:
         last_at=moment(last_at) if last_at else None,
         last_job=fields.get(b"lastJob", b"").decode(),
         fires=int(fields.get(b"fires", 0)),
+        by=fields.get(b"by", DEFAULT.encode()).decode(),
     )
 
 

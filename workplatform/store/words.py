@@ -60,6 +60,8 @@ def read_claim(answer: Any) -> Grant | Refusal:
             return Refusal(status.decode())
         case [b"parked"]:
             return Refusal("series")
+        case [b"limited"]:
+            return Refusal("limit")
         case [b"no_slot" | b"paused" as reason]:
             return Refusal(reason.decode())
     raise ValueError(f"claim.lua answered {answer!r}")

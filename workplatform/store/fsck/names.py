@@ -1,6 +1,6 @@
 """Names of the keys that only a check reads by itself; what each is stands in ../keys.py."""
 
-from typing import Final
+from typing import Final, Literal
 
 from workplatform.states import Status
 from workplatform.store.keys import Keys
@@ -14,6 +14,7 @@ class Names(Keys):
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix)
         self.types = f"{prefix}types"
+        self.rules = f"{prefix}rules"
         self.scheduled = f"{prefix}scheduled"
         self.limited = f"{prefix}limited"
         self.leases = f"{prefix}leases"
@@ -40,6 +41,10 @@ class Names(Keys):
     def children(self, job_id: str) -> str:
         """Return the key of the jobs that wait for one to end."""
         return f"{self.prefix}children:{job_id}"
+
+    def of_limit(self, kind: Literal["holding", "parked", "woken"], name: str) -> str:
+        """Return the key of the jobs that hold a limit, wait for it, or were woken by it."""
+        return f"{self.prefix}{kind}:{name}"
 
     def slots(self, node: str) -> str:
         """Return the key of the jobs that take a slot of a node."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import orjson
+
 from workplatform.states import FINAL, Status
 from workplatform.store.fsck.names import Names
 
@@ -30,6 +32,8 @@ FIELDS: Final = (
     "parents",
     "open",
     "doom",
+    "turn",
+    "limits",
 )
 _ALWAYS: Final = ("type", "queue", "priority", "status", "createdAt")
 _WAITS: Final = (Status.WAITING, Status.SCHEDULED)
@@ -66,8 +70,20 @@ def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> I
         moment = None if is_of_flow else _number(fields, "finishedAt")
         yield Place("zset", keys.finished(job_type, status), job_id, moment, is_required=not is_of_flow)
         yield Place("zset", keys.former_finished, job_id, is_required=False)
+    yield from _of_limits(job_id, fields, keys)
     yield from _claims(job_id, fields, keys, is_active=status not in FINAL)
     yield from _bonds(job_id, fields, keys, status)
+
+
+def _of_limits(job_id: str, fields: Fields, keys: Names) -> Iterator[Place]:
+    """Give a job's places at limits; what it holds outlives it for as long as its worker may still be ending it."""
+    status = fields["status"]
+    for name in orjson.loads(fields.get("limits", "[]")):
+        yield Place("zset", keys.of_limit("holding", name), job_id, is_required=status == Status.RUNNING)
+    if "turn" in fields and status == Status.WAITING:
+        yield Place("zset", keys.of_limit("parked", fields["turn"]), job_id, is_required="dueAt" not in fields)
+    if "turn" in fields:
+        yield Place("zset", keys.of_limit("woken", fields["turn"]), job_id, is_required=False)
 
 
 def _claims(job_id: str, fields: Fields, keys: Names, *, is_active: bool) -> Iterator[Place]:

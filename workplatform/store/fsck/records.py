@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from workplatform.store.fsck.backlogs import Backlogs
 from workplatform.store.fsck.findings import Difference, Mend, guard
 from workplatform.store.fsck.names import Names
 from workplatform.store.fsck.places import FIELDS, Fields, Place, TakesSlot, faults, places
@@ -19,6 +20,7 @@ class RecordCheck:
         self._reader = reader
         self._keys = keys
         self._takes_slot = takes_slot
+        self._backlogs = Backlogs(reader, keys)
 
     def differences(self, job_ids: Sequence[str]) -> Iterator[Difference]:
         """Check jobs that exist, or have existed a moment ago.
@@ -53,8 +55,13 @@ class RecordCheck:
                 difference
                 for place, answer in zip(some, seen, strict=True)
                 if (difference := _difference(job_id, fields, place, answer))
+                and not (answer is None and self._waits_for_turn(job_id, fields, place))
             ]
         return moved, found
+
+    def _waits_for_turn(self, job_id: str, fields: Fields, place: Place) -> bool:
+        queue, priority = fields["queue"], int(fields["priority"])
+        return place.key == self._keys.queued(queue, priority) and self._backlogs.explain(job_id, queue, priority)
 
     def _read(self, job_id: str) -> Command:
         return ("HMGET", self._keys.job(job_id), *FIELDS)

@@ -114,6 +114,7 @@ class Survey:
             *((name, "zset", _nothing) for name in ("releasing", "flows", "group-endings", "group-work")),
             ("queued:", "zset", listed),
             ("scheduled", "zset", listed),
+            *((name, "zset", listed) for name in ("holding:", "parked:", "woken:")),
             ("limited", "zset", listed),
             ("leases", "zset", listed),
             ("finished", "zset", listed),
@@ -127,9 +128,12 @@ class Survey:
             ("fires:", "list", self._of_histories),
             ("idempotency:", "hash", books.of_passing),
             ("worker:", "hash", books.of_passing),
-            *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:")),
-            *((name, "set", _nothing) for name in ("types", "paused", "_kombu.binding.")),
+            *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:", "offers")),
+            *((name, "set", _nothing) for name in ("types", "refills", "_kombu.binding.")),
             ("sequence", "string", _nothing),
+            ("bucket:", "string", _nothing),
+            *((name, "hash", _nothing) for name in ("rules", "standing:", "limits", "limits:", "rounds:")),
+            ("backlog:", "list", _nothing),
             ("events", "stream", _nothing),  # read by itself, from its beginning to its end
         ]
         return {name: _Family(name, kind, check) for name, kind, check in rows}

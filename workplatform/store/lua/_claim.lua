@@ -6,7 +6,7 @@ local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
     'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst',
-    'group')
+    'group', 'by', 'concurrency', 'turn', 'limits')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -21,16 +21,28 @@ local function claim_job(id, claimant, message)
     end_job(id, 'cancelled', 'job:cancelled', 'the job that it tells of has gone on', '', false)
     return {'gone', 'cancelled'}
   end
-  if is_paused(queue) then
+  local by, turn = record[19] or DEFAULT_KEY, record[21]
+  local rules = redis.call('HMGET', RULES, 'paused:' .. queue, lane_field(queue, priority), 'type:' .. type, 'key:' .. by)
+  local lane = rules[2]
+  if rules[1] then
     redis.call('RPUSH', list_key(queue, priority), message)
     return {'paused'}
   end
   local series = record[14]
   local superseded = series and is_superseded(series, id)
   if superseded or (series and is_held(series, id)) then
-    redis.call('ZREM', queued_key(queue, priority), id)
+    leave_lane(id, queue, priority, by, lane)
     park(id, type, status, superseded and 0 or PARKED_MS, record[18])
     return {'parked'}
+  end
+  local limits = (rules[3] or rules[4] or record[20]) and limits_of(type, by, rules[3], rules[4], record[20])
+  if limits then
+    local limit, why = lacking(limits, turn, now)
+    if limit then
+      leave_lane(id, queue, priority, by, lane)
+      park_at(id, limit.name, why, message, {type, priority, by, turn, record[18]})
+      return {'limited'}
+    end
   end
   if slots > 0 then
     if not takes_slot(queue, node, slots, now) then
@@ -47,7 +59,17 @@ local function claim_job(id, claimant, message)
     redis.call('HDEL', key, 'expiresAt')
     limit_time(id, nil, deadline)
   end
-  redis.call('ZREM', queued_key(queue, priority), id)
+  local held = limits and take_part(id, limits, now)
+  if held then
+    redis.call('HSET', key, 'limits', held)
+  elseif record[22] then
+    redis.call('HDEL', key, 'limits')
+  end
+  if turn then
+    redis.call('HDEL', key, 'turn')
+    redis.call('ZREM', woken_key(turn), id)
+  end
+  leave_lane(id, queue, priority, by, lane)
   redis.call('ZADD', P .. 'leases', now + lease, id)
   if record[11] or record[12] or record[13] then redis.call('HDEL', key, 'reason', 'stage', 'message', 'error') end
   redis.call('HSET', key, 'status', 'running', 'worker', worker, 'node', node, 'claim', claim, 'startedAt', now,

@@ -33,6 +33,32 @@ local function impose(id, type, number, terms, now)
   end
   if terms.group then redis.call('HSET', job_key(id), 'group', terms.group) end
   if terms.about then note_delivery(id, terms) end
+  if terms.by then redis.call('HSET', job_key(id), 'by', terms.by) end
+  if terms.concurrency then redis.call('HSET', job_key(id), 'concurrency', terms.concurrency) end
+end
+
+-- Writes the messages and numbers that were collected for a lane that is not shared.
+local function flush(line, queue, priority)
+  if not line.messages then return end
+  redis.call('LPUSH', list_key(queue, priority), unpack(line.messages))
+  redis.call('ZADD', queued_key(queue, priority), unpack(line.numbers))
+  line.messages = nil
+end
+
+-- Queues a new job; `lines` collects what can be written in one call for each lane.
+local function queue_up(lines, id, queue, priority, by, number, message)
+  local name = queue .. ' ' .. priority
+  local line = lines[name] or {queue = queue, priority = priority}
+  lines[name] = line
+  if line.by ~= by then
+    flush(line, queue, priority)
+    line.by, line.is_shared = by, is_shared_for(queue, priority, by)
+  end
+  if line.is_shared then return take_turn(id, queue, priority, by, message) end
+  if not line.messages then line.messages, line.numbers = {}, {} end
+  line.messages[#line.messages + 1] = message
+  line.numbers[#line.numbers + 1] = number
+  line.numbers[#line.numbers + 1] = id
 end
 
 local NO_TERMS = {}
@@ -41,7 +67,8 @@ local NO_TERMS = {}
 -- id, type, queue, priority, spec (JSON), message, terms ('' = none, or a JSON object, moments and spans in ms):
 --   delay or runAt: not before;  ttl or expiresAt: fails if not begun by then;  within or deadline: fails if not ended;
 --   unique: not made while another active job of its type has the same word;  series: see below;
---   about, tells, whilst: see note_delivery().
+--   about, tells, whilst: see note_delivery();
+--   by: name of the API key that submitted it (none = default);  concurrency: `MOST WORD`, see _limits.lua.
 -- One call per list and index, not per job: bulk submission lives on that.
 --   dependsOn: ids of the jobs that it waits for;  onParent ('skip' or 'continue', none = 'fail'): what it does if one of
 --   these does not complete;  group: the flow or batch that it is of, with groupSpec and groupTells as for
@@ -52,7 +79,7 @@ local function create(args, first)
   local now = now_ms()
   local count = math.floor((#args - first + 1) / 7)
   local number = redis.call('INCRBY', P .. 'sequence', count) - count
-  local lists, queued, indexes, types, groups, answer = {}, {}, {}, {}, {}, {now}
+  local lines, indexes, types, groups, answer = {}, {}, {}, {}, {now}
   local function collect(groups, key, ...)
     local group = groups[key]
     if not group then group = {}; groups[key] = group end
@@ -73,8 +100,7 @@ local function create(args, first)
     else
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'sequence', number)
-      collect(lists, list_key(queue, priority), args[at + 5])
-      collect(queued, queued_key(queue, priority), number, id)
+      queue_up(lines, id, queue, priority, terms.by or DEFAULT_KEY, number, args[at + 5])
     end
     if terms ~= NO_TERMS then impose(id, type, status ~= 'waiting' and number, terms, now) end
     collect(indexes, index_key(type, status), 0, id)
@@ -100,8 +126,7 @@ local function create(args, first)
     end
   end
   for key, members in pairs(indexes) do redis.call('ZADD', key, unpack(members)) end
-  for key, members in pairs(queued) do redis.call('ZADD', key, unpack(members)) end
-  for key, messages in pairs(lists) do redis.call('LPUSH', key, unpack(messages)) end
+  for _, line in pairs(lines) do flush(line, line.queue, line.priority) end
   for type in pairs(types) do redis.call('SADD', P .. 'types', type) end
   for group in pairs(groups) do end_group(group, now) end
   return answer

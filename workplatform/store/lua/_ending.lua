@@ -24,7 +24,7 @@ end
 local function end_job(id, next_status, event, text, failure, spares_running)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'node', 'progress', 'stage', 'fence',
-    'series', 'unique', 'expiresAt', 'deadline', 'group', 'children', 'doom')
+    'series', 'unique', 'expiresAt', 'deadline', 'group', 'children', 'doom', 'by', 'turn', 'limits')
   local status, type, series = record[1], record[2], record[9]
   if not status or FINAL[status] or (status == 'running' and spares_running) then return status end
   local now = now_ms()
@@ -32,15 +32,17 @@ local function end_job(id, next_status, event, text, failure, spares_running)
     -- Its worker needs a moment to end it; until then nobody else of its series may begin.
     local left = (redis.call('ZSCORE', P .. 'leases', id) or now) - now
     if series and holds(series, id, record[8]) then redis.call('PEXPIRE', holder_key(series), math.max(left, 1000)) end
+    if record[18] then linger(id, record[18], now + math.max(left, 1000), now) end
     unclaim(id, record[5])
   end
-  redis.call('ZREM', queued_key(record[3], record[4]), id)
   redis.call('ZREM', P .. 'scheduled', id)
-  redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup', 'open', 'doom')
+  redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup', 'open', 'doom', 'turn')
   if record[15] then redis.call('ZREM', P .. 'doomed', id) end
   redis.call('HSET', key, 'status', next_status, 'finishedAt', now, 'message', text)
   if failure ~= '' then redis.call('HSET', key, 'error', failure) end
   move(id, type, status, next_status, record[13])
+  leave_lane(id, record[3], record[4], record[16] or DEFAULT_KEY)
+  if record[17] then lose_turn(id, record[17], now) end
   emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
     'error', failure})
   if next_status == 'failed' then note_failure(id, type, now, failure) end

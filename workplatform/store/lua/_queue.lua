@@ -1,33 +1,29 @@
--- Lists of messages, and how queues stand.
+-- Lists of messages.
 
--- Puts a job's message at the back of its list with a new number or, with `front`, first in line with the old one.
+-- Queues a job: its message goes to the back of its lane or, with `front`, first in line with the number it had.
 local function push(id, queue, priority, message, front)
-  local list = list_key(queue, priority)
-  local number = front and redis.call('HGET', job_key(id), 'sequence')
+  local record = redis.call('HMGET', job_key(id), 'sequence', 'by')
+  local number, by = front and record[1], record[2] or DEFAULT_KEY
+  local is_shared = is_shared_for(queue, priority, by)
+  if is_shared and not number then return take_turn(id, queue, priority, by, message) end
   if number then
-    redis.call('RPUSH', list, message)
+    redis.call('RPUSH', list_key(queue, priority), message)
   else
-    number = redis.call('INCR', P .. 'sequence')
-    redis.call('HSET', job_key(id), 'sequence', number)
-    redis.call('LPUSH', list, message)
+    number = line_up(id, queue, priority, message)
   end
-  redis.call('ZADD', queued_key(queue, priority), number, id)
+  local added = redis.call('ZADD', queued_key(queue, priority), number, id)
+  if is_shared then redis.call('HINCRBY', standing_key(queue, priority), by, added) end
 end
 
 -- Queues a job that waited, with the message given or the one that was kept for it in its record as `wakeup`.
-local function wake(id, message)
+-- `front`: as push() has it.
+local function wake(id, message, front)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'type', 'status', 'queue', 'priority', 'wakeup', 'group')
   redis.call('ZREM', P .. 'scheduled', id)
   redis.call('HDEL', key, 'reason', 'dueAt', 'wakeup')
   redis.call('HSET', key, 'status', 'queued')
   move(id, record[1], record[2], 'queued', record[6])
-  push(id, record[3], record[4], message or record[5], false)
+  push(id, record[3], record[4], message or record[5], front)
   emit('job:queued', id, record[1], 'queued')
-end
-
-local function is_paused(queue) return redis.call('SISMEMBER', P .. 'paused', queue) == 1 end
-
-local function queue_states()
-  return {redis.call('ZRANGEBYSCORE', P .. 'serving', now_ms(), '+inf'), redis.call('SMEMBERS', P .. 'paused')}
 end

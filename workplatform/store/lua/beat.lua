@@ -9,13 +9,14 @@ while at <= #ARGV do
   local progress, stage, message, count = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6])
   local lines = {unpack(ARGV, at + 7, at + 6 + count)}
   at = at + 7 + count
-  local record = redis.call('HMGET', job_key(id), 'status', 'fence', 'type', 'series')
+  local record = redis.call('HMGET', job_key(id), 'status', 'fence', 'type', 'series', 'limits')
   local verdict = 'lost'
   if record[2] == fence then
     append_logs(id, lines)
     if record[1] == 'cancelled' then
       verdict = 'cancelled'
       if record[4] and holds(record[4], id, fence) then redis.call('PEXPIRE', holder_key(record[4]), lease) end
+      if record[5] then linger(id, record[5], now + lease, now) end
     end
     if record[1] == 'running' then
       verdict = 'ok'

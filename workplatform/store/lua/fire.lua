@@ -4,7 +4,8 @@
 --       caller knows ('' = none), entry for the history (JSON); then the job as for create(), or nothing if the moment
 --       passes without one, and the callbacks of the last job for the case that it is replaced.
 -- Returns {'gone'} if the schedule is not as the caller knows it; else {outcome, id of the job that it is about}:
---   'created', 'existing' (another job holds its uniqueKey), 'overlap' (the last one has not ended), or 'passed'.
+--   'created', 'existing' (another job holds its uniqueKey), 'overlap' (the last one has not ended), 'draining' (its queue
+--   takes no job in), or 'passed'.
 local name, due = ARGV[1], ARGV[3]
 local key = schedule_key(name)
 local record = redis.call('HMGET', key, 'revision', 'nextAt', 'lastJob')
@@ -15,6 +16,7 @@ local function make()
   local status = last ~= '' and redis.call('HGET', job_key(last), 'status') or 'failed'
   local is_active = not FINAL[status]
   if is_active and ARGV[5] == 'skip' then return 'overlap', last end
+  if is_draining(ARGV[10]) then return 'draining', '' end
   local is_replaced = is_active and ARGV[5] == 'replace'
   if is_replaced then end_job(last, 'cancelled', 'job:cancelled', 'replaced by ' .. ARGV[8], '') end
   local words = {}
@@ -28,7 +30,7 @@ end
 
 local outcome, job = 'passed', ''
 if #ARGV > 7 then outcome, job = make() end
-if due == '' and outcome == 'overlap' then return {outcome, job} end
+if due == '' and (outcome == 'overlap' or outcome == 'draining') then return {outcome, job} end
 if due ~= '' then set_next_fire(name, ARGV[4]) end
 local entry = cjson.decode(ARGV[7])
 entry.at = now_ms()

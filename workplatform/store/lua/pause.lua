@@ -1,4 +1,7 @@
--- Pauses a queue or resumes it. What runs goes on; no further job of a paused queue is claimed.
--- ARGV: queue, 'pause' or 'resume'.
+-- Changes how a queue stands. What runs goes on; of a paused queue no further job is claimed, a draining one takes none
+-- in but runs what it has.
+-- ARGV: queue, 'pause', 'drain' or 'resume' (ends both).
 -- Returns 1 if that changed something.
-return redis.call(ARGV[2] == 'pause' and 'SADD' or 'SREM', P .. 'paused', ARGV[1])
+local paused, draining = 'paused:' .. ARGV[1], 'draining:' .. ARGV[1]
+if ARGV[2] == 'resume' then return math.min(redis.call('HDEL', RULES, paused, draining), 1) end
+return redis.call('HSET', RULES, ARGV[2] == 'pause' and paused or draining, 1)

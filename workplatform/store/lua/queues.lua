@@ -1,2 +1,2 @@
--- Reads how the queues stand. Returns {`QUEUE/WORKER` words of live workers, paused queues}.
+-- Reads how the queues stand. Returns {`QUEUE/WORKER` words of live workers, paused queues, draining queues}.
 return queue_states()

@@ -15,7 +15,7 @@ local words = tonumber(ARGV[16 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
   'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline', 'startedAt',
-  'group', 'children')
+  'group', 'children', 'limits')
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
@@ -34,6 +34,7 @@ end
 if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return {'lost'} end
 
 unclaim(id, record[6])
+if record[20] then give_back(id, record[20], now) end
 if record[13] then release_series(record[13], id, fence) end
 append_logs(id, {unpack(ARGV, 16, 15 + count)})
 move(id, type, 'running', next_status, record[18])
