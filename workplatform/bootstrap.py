@@ -7,6 +7,7 @@ from workplatform.callbacks import Callbacks
 from workplatform.celery_app import Wakeups
 from workplatform.deliveries import DeliveryService
 from workplatform.embedded import address
+from workplatform.expiry import Expiry
 from workplatform.failures import FailureService
 from workplatform.firing import Firing
 from workplatform.grouping import GroupService
@@ -70,7 +71,7 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     types = {queue: [declared.name for declared in found] for queue, found in registry.queues.items()}
     store = JobStore(connector, prefix=settings.key_prefix, admission=Admission(settings.queue_depth_max, types))
     limits = _limits(settings, registry, store)
-    submitter = Submitter(registry, Wakeups().build)
+    submitter = Submitter(registry, Wakeups().build, outputs_expire=settings.outputs_expire)
     callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)
     service = JobService(
         registry=registry,
@@ -82,7 +83,7 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     superseding = Superseding(registry, store, callbacks)
     firing = Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)
     schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
-    sweeping = Sweeping(store, rules)
+    sweeping = Sweeping(store, rules, Expiry(store, settings.data_dir, settings.allowed_roots[0]))
     work = GroupWork(store, submitter, callbacks)
     groups = GroupService(registry, store, submitter, superseding, work)
     deliveries = DeliveryService(store, submitter)

@@ -21,6 +21,7 @@ from workplatform.registry import JobType
 from workplatform.secretfiles import named_secret
 from workplatform.signing import keys_of
 from workplatform.states import Status
+from workplatform.storage.expiring import Expiring
 from workplatform.storage.files import AttemptFiles
 from workplatform.storage.local import LocalFiles
 from workplatform.store.records import Beat, Claimant, Grant, NewJob, Refusal, Settled, Settlement
@@ -121,7 +122,8 @@ class Executor:
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
         workspace = tools.settings.data_dir / "work"
-        local = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits)
+        expiring = Expiring(tools.settings.data_dir, grant.id) if grant.spec.get("outputsExpire") else None
+        local = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits, expiring)
         files = AttemptFiles(local, tools.remotes, pulse)
         tools.gauge.add(pulse, files)
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)

@@ -7,7 +7,6 @@ cancelled or retried are noted in Redis by the script that finds them, so any sc
 from contextlib import suppress
 from typing import Final
 
-import orjson
 import structlog
 
 from workplatform.bonds import DependencyError, GroupNotFoundError
@@ -15,6 +14,7 @@ from workplatform.callbacks import Callbacks
 from workplatform.clock import CLOCK
 from workplatform.endings import describe
 from workplatform.errors import JobNotFoundError
+from workplatform.fingerprints import kept_error
 from workplatform.groupwire import callback_body, status_of
 from workplatform.states import Event, Status
 from workplatform.store.groups import GroupWork as Work
@@ -94,7 +94,7 @@ class GroupWork:
         callbacks = self._callbacks.for_ending(
             record, status=status, result=None, error=message if error else None, duration_ms=None
         )
-        said = orjson.dumps(describe(error)) if error else b""
+        said = kept_error(record.type, describe(error)) if error else b""
         return Settlement(status, event, "nothing", message=message, error=said, callbacks=callbacks)
 
     def _tell(self, name: str) -> None:

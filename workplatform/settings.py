@@ -96,6 +96,9 @@ class Settings(BaseModel):
     retentions: Mapping[str, Kept] = Field(
         {}, description="The same by status and type, and how many are kept, as RETENTION_FAILED=2592000"
     )
+    outputs_expire: bool = Field(
+        False, description="What jobs make below DATA_DIR is removed with them, unless a submission says otherwise"
+    )
     durability: Literal["everysec", "always"] = Field(
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )

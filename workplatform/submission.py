@@ -35,14 +35,18 @@ class Submission(Terms):
     retry_policy: RetryPolicy | None = Field(None, description="Replaces the type's retry policy")
     max_retries: int | None = Field(None, ge=0, le=100, description="Replaces the policy's maxRetries")
     tags: tuple[Tag, ...] = Field((), max_length=20, description="Words of the caller's own")
+    outputs_expire: bool | None = Field(
+        None, description="Whether what it makes below DATA_DIR is removed with it; default: OUTPUTS_EXPIRE"
+    )
     batch_id: BatchId | None = Field(None, description="The batch that it is of", examples=["import-7"])
 
 
 class Submitter:
     """Turns documents into new jobs; pure, nothing is stored."""
 
-    def __init__(self, registry: Registry, build_message: BuildMessage) -> None:
+    def __init__(self, registry: Registry, build_message: BuildMessage, *, outputs_expire: bool = False) -> None:
         self._registry = registry
+        self._outputs_expire = outputs_expire
         self.build_message = build_message
 
     def prepare(self, document: object) -> NewJob:
@@ -62,12 +66,16 @@ class Submitter:
         """Make the job of a submission that has been checked; `bonds` bind it to other jobs."""
         job_id = bonds.job_id if bonds and bonds.job_id else new_job_id()
         priority = job_type.priority if submission.priority is None else submission.priority
+        spec = _spec(submission)
+        expires = self._outputs_expire if submission.outputs_expire is None else submission.outputs_expire
+        if expires and job_type.is_local_work:
+            spec["outputsExpire"] = True
         return NewJob(
             id=job_id,
             type=job_type.name,
             queue=job_type.queue,
             priority=priority,
-            spec=orjson.dumps({**_spec(submission), **bonds.spec} if bonds else _spec(submission)),
+            spec=orjson.dumps({**spec, **bonds.spec} if bonds else spec),
             message=self.build_message(job_id, job_type.name, job_type.queue, priority),
             terms=submission.words(series=series, **(bonds.terms if bonds else {})),
         )

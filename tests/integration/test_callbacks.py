@@ -104,7 +104,7 @@ def test_a_job_that_is_retried_and_ends_again_is_told_again_with_its_attempt(fle
         fleet.wait(job_id)
         failing = fleet.submit("broken", {"path": "", "text": "bad input"}, callback=receiver.url)
         fleet.wait(failing)
-        fleet.platform.service.retry(failing)
+        fleet.platform.retrying.one(failing, {})
         eventually(lambda: len(receiver.requests) == 3)
     bodies = [json.loads(request.body) for request in receiver.requests]
     assert [body["attempt"] for body in bodies if body["jobId"] == job_id] == [2]

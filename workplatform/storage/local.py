@@ -12,6 +12,7 @@ from typing import Final
 from workplatform.context import Output
 from workplatform.errors import BadInputError, JobError, NoSpaceError
 from workplatform.shortage import is_out_of_space
+from workplatform.storage.expiring import Expiring
 from workplatform.storage.journal import Journal, is_resumable
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots
@@ -30,7 +31,8 @@ class LocalFiles:
     """What one attempt reads and writes; safe to use from several threads.
 
     `workspace` is the folder in which attempts get scratch folders. `watch` is asked during what takes long, and raises
-    what ends the attempt. Nothing is begun on a disk that has less room left than `limits` want.
+    what ends the attempt. Nothing is begun on a disk that has less room left than `limits` want. What is made visible
+    is listed in `expiring`, if it is to go with the job.
     """
 
     roots: Roots
@@ -38,6 +40,7 @@ class LocalFiles:
     workspace: Path
     watch: Callable[[], None] = _never
     limits: Limits = field(default_factory=Limits)
+    expiring: Expiring | None = None
     _outputs: list[LocalOutput] = field(default_factory=list)
     _committed: dict[str, CommittedOutput] = field(default_factory=dict)
     _staged: list[LocalOutput] = field(default_factory=list)
@@ -176,6 +179,8 @@ class LocalFiles:
 
     def _commit(self, output: LocalOutput) -> None:
         try:
+            if self.expiring is not None:
+                self.expiring.note(output)
             output.commit()
         except OSError as error:
             raise write_error(output.uri, error) from error

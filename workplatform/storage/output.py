@@ -107,7 +107,7 @@ class LocalOutput:
             return
         if not self.target.is_dir():
             raise BadInputError(f"{self.uri} is a file; this job writes a folder")
-        for name in self._made():
+        for name in self.made():
             self._check_entry(name)
 
     def commit(self) -> None:
@@ -139,7 +139,7 @@ class LocalOutput:
     def _merge(self) -> None:
         if self.last and not self._is_shown(Path(self.last)):
             (self.target / self.last).unlink(missing_ok=True)
-        made = self._made()
+        made = self.made()
         for stale in {place for pattern in self.owned for place in self.target.glob(pattern)}:
             if stale.relative_to(self.target) not in made and (stale.is_symlink() or not stale.is_dir()):
                 stale.unlink(missing_ok=True)
@@ -159,7 +159,8 @@ class LocalOutput:
         if self.shown is not None:
             self.shown.end()
 
-    def _made(self) -> list[Path]:
+    def made(self) -> list[Path]:
+        """Return the files of a folder that were written, by their names in it."""
         return sorted(entry.relative_to(self.path) for entry in self.path.rglob("*") if not entry.is_dir())
 
     def _check_entry(self, name: Path) -> None:

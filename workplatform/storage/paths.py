@@ -10,8 +10,14 @@ from workplatform.settings import Settings
 
 def roots_of(settings: Settings) -> "Roots":
     """Return the path guard that the settings describe; the platform's own folders are out of bounds."""
-    own = (settings.run_dir, settings.data_dir / "valkey", settings.data_dir / "work", settings.partial_dir)
+    data = settings.data_dir
+    own = (settings.run_dir, data / "valkey", data / "work", expiring_ledgers(data), settings.partial_dir)
     return Roots(settings.roots, base=settings.allowed_roots[0], reserved=own)
+
+
+def expiring_ledgers(data_dir: Path) -> Path:
+    """Return where it is listed what expires with its job."""
+    return data_dir / "expiring"
 
 
 class Roots:

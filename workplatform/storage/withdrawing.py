@@ -41,17 +41,21 @@ def is_one_of(place: Path, marks: set[Mark]) -> bool:
         return False
 
 
-def withdraw(ledger: Path) -> None:
-    """Remove what is listed and still there, the folders below the ledger's that are empty then, and the ledger."""
-    target, shown = ledger.parent, listed(ledger)
+def withdraw(ledger: Path, *, target: Path | None = None, spares: Path | None = None) -> None:
+    """Remove what is listed and still there, the folders below the target that are empty then, and the ledger.
+
+    Names are relative to `target`, or else to the ledger's folder; the folder `spares` stays, empty or not.
+    """
+    target, shown = target or ledger.parent, listed(ledger)
     # Backwards: what lists others, such as a playlist, was shown after them.
     for name in reversed(shown):
         if is_one_of(target / name, shown[name]):
             (target / name).unlink(missing_ok=True)
     folders = {parent for name in shown for parent in list(PurePosixPath(name).parents)[:-1]}
     for folder in sorted(folders, reverse=True):
-        with suppress(OSError):
-            (target / folder).rmdir()
+        if target / folder != spares:
+            with suppress(OSError):
+                (target / folder).rmdir()
     ledger.unlink(missing_ok=True)
 
 

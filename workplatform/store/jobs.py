@@ -14,6 +14,7 @@ from workplatform.states import Status
 from workplatform.store.admission import Admission
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.deliveries import DeliveryBook
+from workplatform.store.expiring import ExpiringBook
 from workplatform.store.failures import FailureIndex
 from workplatform.store.groups import GroupBook
 from workplatform.store.keys import Keys
@@ -68,6 +69,7 @@ class JobStore:
         self.workers = WorkerRegister(self._scripts)
         self.queues = QueueBoard(connector, self._scripts, self.keys)
         self.failures = FailureIndex(self._scripts)
+        self.expiring = ExpiringBook(connector, self._scripts, self.keys)
         self.retries = RetryBook(connector, self._scripts, self.keys)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
         self.deliveries = DeliveryBook(self._scripts)

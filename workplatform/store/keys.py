@@ -51,6 +51,7 @@
 | leases | zset | running jobs by the end of their lease (ms) | while running |
 | finished:TYPE:STATUS | zset | final jobs of a type in a status by the moment they ended (ms) | RETENTION after end |
 | finished | zset | what those before version 2 of the record had instead of these; sweeping moves it | until moved |
+| expiring | zset | removed jobs whose files are to go too, by when to look (ms) | until they are gone |
 | events | stream | what happened, newest EVENTS_KEPT entries | trimmed |
 | slots:NODE | set | running jobs that take one of the node's MAX_CONCURRENT_JOBS | while running |
 | slot-queue:NODE | zset | queues refused a slot on the node, by the moment they asked first | seconds |
@@ -82,6 +83,7 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.events = f"{prefix}events"
+        self.types = f"{prefix}types"
 
     def job(self, job_id: str) -> str:
         """Return the record's key."""
@@ -128,6 +130,15 @@ class Keys:
     def retries(self) -> str:
         """Return the key of the latest retries."""
         return f"{self.prefix}retries"
+
+    def in_status(self, job_type: str, status: str) -> str:
+        """Return the key of the jobs of a type in a status."""
+        return f"{self.prefix}index:{job_type}:{status}"
+
+    @property
+    def expiring(self) -> str:
+        """Return the key of the removed jobs whose files are to go."""
+        return f"{self.prefix}expiring"
 
     @property
     def schedules(self) -> str:
