@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from workplatform.apikeys import DEFAULT
 from workplatform.bonds import GroupNotFoundError
 from workplatform.errors import IdempotencyError, IllegalTransitionError
 from workplatform.flows import Plan, PlannedStep, plan
@@ -39,14 +40,15 @@ class GroupService:
         self._superseding = superseding
         self._work = work
 
-    def create_flow(self, document: object, *, key: str = "", fingerprint: str = "") -> FlowMade:
-        """Check a flow and create all of its jobs, or none; `key` is that of an idempotent request.
+    def create_flow(self, document: object, *, by: str = DEFAULT, key: str = "", fingerprint: str = "") -> FlowMade:
+        """Check a flow and create all of its jobs, or none, for the API key named `by`.
 
-        Raises InvalidSubmissionError, IdempotencyError, or IllegalTransitionError if a step's uniqueKey is taken.
+        `key` is that of an idempotent request. Raises InvalidSubmissionError, IdempotencyError, AdmissionError, or
+        IllegalTransitionError if a step's uniqueKey is taken.
         """
         planned = plan(document, self._registry)
         flow_id = new_job_id().replace("job_", "flow_")
-        jobs = self._jobs(planned, f"flow:{flow_id}")
+        jobs = self._jobs(planned, f"flow:{flow_id}", by)
         made = self._store.groups.create_flow(
             flow_id, list(jobs.values()), key=key, fingerprint=fingerprint, remembered=_REMEMBERED
         )
@@ -99,9 +101,9 @@ class GroupService:
         batch = checked(Batch, document, "")
         return batch, batch.batch_id or default or new_job_id().replace("job_", "batch_")
 
-    def batched(self, jobs: Sequence[NewJob], batch: Batch, batch_id: str) -> list[NewJob]:
-        """Return prepared jobs as those of a batch."""
-        return grouped(jobs, f"batch:{batch_id}", batch.said())
+    def batched(self, jobs: Sequence[NewJob], batch: Batch, batch_id: str, *, by: str = DEFAULT) -> list[NewJob]:
+        """Return prepared jobs as those of a batch, for the API key named `by`."""
+        return grouped([job.submitted_by(by) for job in jobs], f"batch:{batch_id}", batch.said() | _caller(by))
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return a batch as a document."""
@@ -124,13 +126,13 @@ class GroupService:
             raise IllegalTransitionError(_REFUSALS[answer])
         self._work.go_on(name, most=_AT_ONCE)
 
-    def _jobs(self, planned: Plan, group: str) -> dict[str, NewJob]:
+    def _jobs(self, planned: Plan, group: str, by: str) -> dict[str, NewJob]:
         """Make the jobs of a flow, by the names of their steps; ids count up from parents to children."""
         ids = {step.name: new_job_id() for step in planned.steps}
-        jobs = {step.name: self._job(step, group, ids) for step in planned.steps}
+        jobs = {step.name: self._job(step, group, ids).submitted_by(by) for step in planned.steps}
         in_order = {step.name: step for step in planned.steps}
         told = {name: _told(in_order[name], ids[name]) for name in planned.flow.steps}
-        spec = {**planned.flow.said(), "name": planned.flow.name, "steps": told}
+        spec = {**planned.flow.said(), **_caller(by), "name": planned.flow.name, "steps": told}
         return dict(zip(jobs, grouped(list(jobs.values()), group, spec), strict=True))
 
     def _job(self, step: PlannedStep, group: str, ids: Mapping[str, str]) -> NewJob:
@@ -147,6 +149,10 @@ def _told(step: PlannedStep, job_id: str) -> dict[str, Any]:
     if step.parents:
         told |= {"dependsOn": step.parents, "onParentFailure": step.step.on_parent_failure}
     return told
+
+
+def _caller(by: str) -> dict[str, str]:
+    return {} if by == DEFAULT else {"by": by}
 
 
 def _job_ids(group: Group) -> list[str]:

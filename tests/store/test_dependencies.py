@@ -222,7 +222,7 @@ def test_a_moment_that_has_passed_by_then_does_not_hold_it_up(store: JobStore) -
 def test_time_counts_from_the_submission_while_it_waits(store: JobStore) -> None:
     [parent], child = family(store, ttl=1, within=3_600_000)
     eventually(lambda: store.due(10).expired == [child.id])
-    assert store.expire(child.id, message="late", error=b"{}", callbacks=[])
+    assert store.expire(child.id, message="late", error=b'{"code":"expired"}', callbacks=[])
     assert status(store, child) is Status.FAILED
     end(store, parent)
     assert status(store, child) is Status.FAILED

@@ -11,6 +11,7 @@ from redis import Redis
 
 from workplatform.bonds import GroupNotFoundError
 from workplatform.states import Status
+from workplatform.store.admission import Admission
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
 from workplatform.store.record_parsing import parse_record
@@ -99,16 +100,22 @@ class GroupWork:
 class GroupBook:
     """Flows, batches and dependencies. Methods raise StoreUnavailableError when Redis does not answer."""
 
-    def __init__(self, connector: Connector, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, connector: Connector, scripts: Scripts, keys: Keys, admission: Admission) -> None:
         self._connector = connector
         self._scripts = scripts
         self._keys = keys
+        self._admission = admission
 
     def create_flow(
         self, flow_id: str, jobs: Sequence[NewJob], *, key: str = "", fingerprint: str = "", remembered: timedelta
     ) -> FlowMade:
-        """Create a flow with its jobs, parents before children, or nothing; `key` is that of an idempotent request."""
-        answer = self._scripts("create_flow", flow_id, key, fingerprint, in_ms(remembered), *job_words(jobs))
+        """Create a flow with its jobs, parents before children, or nothing; `key` is that of an idempotent request.
+
+        Raises AdmissionError.
+        """
+        words = (flow_id, key, fingerprint, in_ms(remembered), *self._admission.words(jobs), *job_words(jobs))
+        answer = self._scripts("create_flow", *words)
+        self._admission.check(answer)
         match [word.decode() if isinstance(word, bytes) else word for word in answer]:
             case ["known", first, known]:
                 return FlowMade(known, first, is_replay=True)

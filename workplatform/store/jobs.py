@@ -73,7 +73,7 @@ class JobStore:
         self.retries = RetryBook(connector, self._scripts, self.keys)
         self.schedules = ScheduleBook(connector, self._scripts, self.keys)
         self.deliveries = DeliveryBook(self._scripts)
-        self.groups = GroupBook(connector, self._scripts, self.keys)
+        self.groups = GroupBook(connector, self._scripts, self.keys, self._admission)
         self.limits = LimitBook(connector, self._scripts)
 
     def create(self, jobs: Sequence[NewJob]) -> Created:

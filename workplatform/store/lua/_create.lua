@@ -69,10 +69,10 @@ local NO_TERMS = {}
 --   unique: not made while another active job of its type has the same word;  series: see below;
 --   about, tells, whilst: see note_delivery();
 --   by: name of the API key that submitted it (none = default);  concurrency: `MOST WORD`, see _limits.lua.
--- One call per list and index, not per job: bulk submission lives on that.
 --   dependsOn: ids of the jobs that it waits for;  onParent ('skip' or 'continue', none = 'fail'): what it does if one of
 --   these does not complete;  group: the flow or batch that it is of, with groupSpec and groupTells as for
 --   describe_group().
+-- One call per list and index, not per job: bulk submission lives on that.
 -- Returns {moment, id and the id of the active job in its place, or '?' and the id of the parent that is not known, for
 -- each that was not made}.
 local function create(args, first)
