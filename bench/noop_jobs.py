@@ -1,4 +1,4 @@
-"""A job type that does nothing, for bench/engine.py."""
+"""A job type that does nothing, for the benches of the engine."""
 
 import os
 import time
@@ -15,6 +15,7 @@ class Noop(Payload):
     """What to do besides nothing."""
 
     tell: bool = Field(False, description="Tell when the handler began")
+    note: str = Field("", description="Anything")
 
 
 class Done(Result):
