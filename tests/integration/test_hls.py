@@ -20,9 +20,7 @@ SECONDS, RATE = 30, 10
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Fleet]:
     """A fleet whose ffmpeg reads its input at six times the speed of playing, with a film of five groups."""
-    program = tmp_path / "slow_ffmpeg"
-    program.write_text(f'#!/bin/sh\nexec {imageio_ffmpeg.get_ffmpeg_exe()} -readrate 6 "$@"\n')
-    program.chmod(0o755)
+    program = samples.slow_ffmpeg(tmp_path / "slow_ffmpeg", speed=6)
     samples.plain(tmp_path / "film.mp4", size="160x90", rate=RATE, duration=SECONDS)
     with running_fleet(tmp_path, FFMPEG_BIN=str(program)) as fleet:
         fleet.start("scheduler")

@@ -22,8 +22,9 @@ def picture(size: str = "320x180", rate: object = 25, duration: object = 2) -> t
 
 
 def tone(duration: object = 2, *, layout: str = "stereo", rate: int = 48000) -> tuple[str, ...]:
-    """Return input arguments of a tone in every channel."""
-    return ("-f", "lavfi", "-i", f"sine=duration={duration}:sample_rate={rate},aformat=channel_layouts={layout}")
+    """Return input arguments of a short tone every two seconds in every channel: lasting ones cost AAC much work."""
+    beeps = f"sine=duration={duration}:sample_rate={rate},volume='lt(mod(t,2),0.04)':eval=frame"
+    return ("-f", "lavfi", "-i", f"{beeps},aformat=channel_layouts={layout}")
 
 
 def plain(path: Path, *, size: str = "320x180", rate: object = 25, duration: object = 2) -> Path:
@@ -32,11 +33,10 @@ def plain(path: Path, *, size: str = "320x180", rate: object = 25, duration: obj
     return path
 
 
-def long(path: Path) -> Path:
-    """Make an ordinary video of two minutes, the same two seconds over and over: only those are encoded."""
-    once = plain(path.with_name(f"once_{path.name}"))
-    ffmpeg("-stream_loop", 59, "-i", once, "-c", "copy", "-movflags", "+faststart", path)
-    once.unlink()
+def slow_ffmpeg(path: Path, *, speed: float) -> Path:
+    """Make a program that is ffmpeg, but reads its input at so many times the speed of playing."""
+    path.write_text(f'#!/bin/sh\nexec {imageio_ffmpeg.get_ffmpeg_exe()} -readrate {speed} "$@"\n')
+    path.chmod(0o755)
     return path
 
 
