@@ -53,6 +53,8 @@ _SETTINGS: Final = (
     ("user.name", "Work Platform"),
 )
 _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE)
+# What ssh says comes before the sentence of git's that the remote end hung up.
+_SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"No space left on device|Disk quota exceeded", NoSpaceError),
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed", UnexpectedContentError),
@@ -117,7 +119,9 @@ class Git:
 
     def reason(self, ended: Completed) -> str:
         """Return why a command failed, as git says it."""
-        telling = [line for line in ended.stderr_tail if _SIGN.match(line)] or list(ended.stderr_tail)
+        lines = list(ended.stderr_tail)
+        signed = [line for line in lines if _SIGN.match(line)]
+        telling = [line for line in lines if _SAID_BY_SSH.search(line)] or signed or lines
         texts = [self.shown(_SIGN.sub("", line)).strip().rstrip(".") for line in telling]
         return texts[0] if texts else f"it ended with code {ended.returncode}"
 

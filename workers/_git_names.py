@@ -9,7 +9,7 @@ Scheme = Literal["http", "https", "ssh", "file"]
 
 # git's short form of ssh: user@host:path. Without a user, a Windows drive or a typing error would be a host.
 _SCP: Final = re.compile(
-    r"(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^-/:].*)"
+    r"(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>/?[^-/:].*)"
 )
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]")

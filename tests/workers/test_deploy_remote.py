@@ -12,10 +12,13 @@ import pytest
 
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
+from workers._git import git_for
 from workers.deploy import deploy
 from workplatform.children import ChildPool
+from workplatform.context import Completed
 from workplatform.errors import BadInputError, JobError, SourceFailedError, SourceRefusedError, SourceUnreachableError
 from workplatform.registry import preloads
+from workplatform.testing import inline_job
 
 TOKEN = "t0ken-that-nobody-sees"  # noqa: S105 - of a server of this test
 HEADER = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
@@ -175,6 +178,19 @@ def test_an_answer_that_is_no_repository_has_its_code(
     server.status = status
     with pytest.raises(kind, match="cannot be fetched"):
         project.deploy(repoUrl=server.url)
+
+
+@pytest.mark.parametrize("told", ["git@example.com: Permission denied (publickey).", "Host key verification failed."])
+def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(told: str, tmp_path: Path) -> None:
+    hung_up = (
+        "fatal: Could not read from remote repository.",
+        "",
+        "Please make sure you have the correct access rights",
+    )
+    with inline_job(tmp_path) as run:
+        error = git_for(run.job, safe=[]).failure(Completed(128, (told, *hung_up)))
+    assert isinstance(error, SourceRefusedError)
+    assert told.rstrip(".") in error.message
 
 
 def test_a_server_that_is_not_there_is_unreachable(project: Project) -> None:
