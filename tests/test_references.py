@@ -60,6 +60,20 @@ def test_what_only_looks_like_a_reference_is_told(text: str) -> None:
     assert "$${" in misfit.detail
 
 
+def test_a_payload_may_hold_so_many_references() -> None:
+    assert find({"a": ["${x.result}"] * 200})[1] == []
+    _, [misfit] = find({"a": ["${x.result}"] * 201})
+    assert (misfit.place, misfit.detail) == ((), "holds 201 references, and may hold 200")
+
+
+def test_a_payload_that_is_nested_without_end_is_told() -> None:
+    payload: Any = "x"
+    for _ in range(2000):
+        payload = [payload]
+    references, [misfit] = find({"a": payload})
+    assert (references, misfit.place, misfit.detail) == ([], ("a",), "is nested deeper than 100 levels")
+
+
 @pytest.mark.parametrize(
     ("text", "detail"),
     [

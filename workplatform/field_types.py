@@ -25,12 +25,15 @@ class FieldTypes:
 
     def __init__(self, model: type[WireModel], mode: Literal["validation", "serialization"]) -> None:
         self._schema = _schema(model, mode)
+        self._known: dict[tuple[str | int, ...], frozenset[str]] = {}
 
-    def at(self, path: Sequence[str | int]) -> frozenset[str]:
+    def at(self, path: tuple[str | int, ...]) -> frozenset[str]:
         """Return the JSON types that may stand at a place; ANY if the schema does not say, empty if it is no place."""
-        return frozenset(kind for node in self._nodes(path) for kind in self._types(node))
+        if path not in self._known:
+            self._known[path] = frozenset(kind for node in self._nodes(path) for kind in self._types(node))
+        return self._known[path]
 
-    def sample(self, path: Sequence[str | int], *, like: frozenset[str] = ANY) -> Any:
+    def sample(self, path: tuple[str | int, ...], *, like: frozenset[str] = ANY) -> Any:
         """Return a value as it may stand at a place: the schema's first example, or one of its type."""
         nodes = list(self._nodes(path))
         for node in nodes:

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 Place = tuple[str | int, ...]
 
+MOST: Final = 200
 STEP_NAME: Final = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 FORM: Final = "a reference is ${STEP.result.FIELD}; for the text itself write $${"
 
 _MARK: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _REFERENCE: Final = re.compile(rf"({STEP_NAME})\.result((?:\.[A-Za-z0-9_-]{{1,100}})*)")
 _ESCAPED: Final = "$${"
+_DEEPEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,20 @@ def find(payload: object) -> tuple[list[Reference], list[Misfit]]:
     """Return the references in a payload, and what looks like one and is none."""
     references: list[Reference] = []
     misfits: list[Misfit] = []
-    for place, text in _texts(payload, ()):
-        for match in _MARK.finditer(text):
-            if match[0] == _ESCAPED:
-                continue
-            reference = _read(match[1] or "", place, is_whole=match[0] == text)
-            if reference is None:
-                misfits.append(Misfit(place, f"{match[0]!r}: {FORM}"))
-            else:
-                references.append(reference)
+    try:
+        for place, text in _texts(payload, ()):
+            for match in _MARK.finditer(text):
+                if match[0] == _ESCAPED:
+                    continue
+                reference = _read(match[1] or "", place, is_whole=match[0] == text)
+                if reference is None:
+                    misfits.append(Misfit(place, f"{match[0]!r}: {FORM}"))
+                else:
+                    references.append(reference)
+    except Misfit as misfit:
+        misfits.append(misfit)
+    if len(references) > MOST:
+        misfits.append(Misfit((), f"holds {len(references)} references, and may hold {MOST}"))
     return references, misfits
 
 
@@ -117,6 +124,8 @@ def _read(words: str, place: Place, *, is_whole: bool) -> Reference | None:
 def _texts(node: object, place: Place) -> Iterator[tuple[Place, str]]:
     if isinstance(node, str):
         yield place, node
+    elif len(place) > _DEEPEST:
+        raise Misfit(place[:1], f"is nested deeper than {_DEEPEST} levels")
     elif isinstance(node, Mapping):
         for name, inner in node.items():
             yield from _texts(inner, (*place, name))

@@ -35,6 +35,12 @@ class StepPayload:
         self._references = references
         self._types = types
         self._takes = FieldTypes(job_type.payload_model, "validation")
+        referred = {reference.step for reference in references}
+        self._results = {
+            name: FieldTypes(declared.result_model, "serialization")
+            for name, declared in types.items()
+            if declared is not None and name in referred
+        }
         self._trials: list[tuple[list[Found], WireModel | None]] = []
         self.series = ""
 
@@ -61,8 +67,8 @@ class StepPayload:
         return reference.place, f"{reference}: {job_type.name} gives back no such field; it gives {fields}"
 
     def _gives(self, reference: Reference) -> frozenset[str]:
-        job_type = self._types[reference.step]
-        return ANY if job_type is None else FieldTypes(job_type.result_model, "serialization").at(reference.path)
+        results = self._results.get(reference.step)
+        return ANY if results is None else results.at(reference.path)
 
     def _unfit(self) -> Iterator[Found]:
         """Yield the references whose values have another type than their field takes."""
@@ -124,10 +130,10 @@ class StepPayload:
             return details_of(error), None
 
     def _result_example(self, reference: Reference) -> Any:
-        job_type = self._types.get(reference.step)
-        if job_type is None or not self._gives(reference):
+        results = self._results.get(reference.step)
+        if results is None or not results.at(reference.path):
             return str(reference)
-        return FieldTypes(job_type.result_model, "serialization").sample(reference.path)
+        return results.sample(reference.path)
 
     def _payload_example(self, reference: Reference) -> Any:
         takes = self._takes.at(reference.place)
