@@ -3,16 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
-
-import av
-import av.logging
-from av.container import InputContainer
 
 from workers._codec_names import aac_name, video_name
 from workers._hls_command import MAX_FRAME_RATE
-from workers._hls_playlist import INIT, MediaPlaylist, Segment
+from workers._hls_playlist import MediaPlaylist, Segment
+from workers._hls_segment_files import opened
 from workplatform.errors import EncoderError
 
 # The ranges of light that are not ordinary, by the transfer characteristics of ISO/IEC 23091-2.
@@ -38,8 +34,6 @@ def measure(folder: Path, playlists: Mapping[str, MediaPlaylist], frames: int) -
 
     Raises EncoderError if one cannot be read.
     """
-    av.logging.set_level(None)
-    av.logging.set_libav_level(av.logging.PANIC)
     smallest = min(playlists, key=lambda name: playlists[name].size_bytes)
     try:
         segments = playlists[smallest].segments
@@ -49,15 +43,13 @@ def measure(folder: Path, playlists: Mapping[str, MediaPlaylist], frames: int) -
             Measured(*_described(folder / name / playlist.segments[0].name), rate, video_range)
             for name, playlist in playlists.items()
         ]
-    except av.FFmpegError as error:
-        raise EncoderError(f"what was encoded cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise EncoderError(f"what was encoded cannot be named: {error}") from error
 
 
 def _described(path: Path) -> tuple[str, int, int]:
     """Return the codecs and the size of a rendition by its first segment."""
-    with _open(path) as container:
+    with opened(path) as container:
         stream = container.streams.video[0]
         # A segment begins with a keyframe, and this with the parameter sets where no initialization section has them.
         codecs = [video_name(stream.codec_context, bytes(next(container.demux(stream))))]
@@ -67,7 +59,7 @@ def _described(path: Path) -> tuple[str, int, int]:
 
 def _video_range(path: Path) -> str | None:
     """Return what light the pictures of a stream mean: only decoding one tells it for sure."""
-    with _open(path, decodes=True) as container:
+    with opened(path, decodes=True) as container:
         frame = next(container.decode(video=0), None)
         return _VIDEO_RANGES.get(int(frame.color_trc)) if frame else None
 
@@ -79,7 +71,7 @@ def _frame_rate(folder: Path, segments: Sequence[Segment], frames: int) -> float
     """
     if frames < 2:
         return None
-    with _open(folder / segments[-1].name) as container:
+    with opened(folder / segments[-1].name) as container:
         stream = container.streams.video[0]
         times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
         tick = stream.time_base or Fraction(1, 90_000)
@@ -90,12 +82,3 @@ def _frame_rate(folder: Path, segments: Sequence[Segment], frames: int) -> float
 def lone_rate(source_rate: Fraction | None, duration_s: float) -> float:
     """Return the frame rate of a single picture: the one its source names, else what showing it so long amounts to."""
     return min(float(source_rate or 1 / duration_s), MAX_FRAME_RATE)
-
-
-def _open(path: Path, *, decodes: bool = False) -> InputContainer:
-    """Open a segment, after its initialization section if it has one."""
-    options = {} if decodes else {"skip_frame": "all"}
-    if path.suffix == ".m4s":
-        content = BytesIO(path.with_name(INIT).read_bytes() + path.read_bytes())
-        return av.open(content, "r", format="mp4", options=options)
-    return av.open(f"file:{path}", "r", options=options, container_options={"protocol_whitelist": "file"})

@@ -3,14 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 
-import av
-import av.logging
-from av.container import InputContainer
-
-from workers._hls_playlist import INIT
+from workers._hls_segment_files import opened
 from workplatform.errors import EncoderError
 
 
@@ -27,13 +22,11 @@ class Moments:
 
 def first_moment(segment: Path) -> float:
     """Return when the first picture of a segment is shown, in seconds of its clock. Raises EncoderError."""
-    try:
-        with _open(segment, segment.parent) as container:
-            stream = container.streams.video[0]
-            times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
-            return float(min(times) * (stream.time_base or 0))
-    except (av.FFmpegError, ValueError, IndexError) as error:
-        raise EncoderError(f"{segment.name} cannot be read") from error
+    with opened(segment) as container:
+        times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None]
+    if not times:
+        raise EncoderError(f"{segment.parent.name}/{segment.name}, which was encoded, has no pictures")
+    return float(min(times))
 
 
 def count_pictures(segments: Sequence[Path]) -> int:
@@ -57,25 +50,13 @@ def compare(pairs: Sequence[tuple[Path, Path]]) -> int | None:
 
 def _moments(segment: Path, folder: Path) -> Moments:
     times: dict[str, list[tuple[int, Fraction]]] = {"video": [], "audio": []}
-    try:
-        with _open(segment, folder) as container:
-            for packet in container.demux():
-                if packet.pts is not None:
-                    moment = packet.pts * (packet.time_base or Fraction(1))
-                    times.setdefault(packet.stream.type, []).append((packet.pts, moment))
-    except av.FFmpegError as error:
-        raise EncoderError(f"{segment.name} cannot be read") from error
+    with opened(segment, of=folder) as container:
+        for packet in container.demux():
+            if packet.pts is not None:
+                moment = packet.pts * (packet.time_base or Fraction(1))
+                times.setdefault(packet.stream.type, []).append((packet.pts, moment))
     first = min((moment for _, moment in times["video"]), default=Fraction(0))
     return Moments(
         pictures=tuple(tick for tick, _ in times["video"]),
         sounds=tuple(tick for tick, moment in times["audio"] if moment >= first),
     )
-
-
-def _open(segment: Path, folder: Path) -> InputContainer:
-    """Open a segment, with its initialization section if it has one; no picture is decoded."""
-    av.logging.set_level(None)
-    av.logging.set_libav_level(av.logging.PANIC)
-    init = folder / INIT
-    content = BytesIO((init.read_bytes() if init.exists() else b"") + segment.read_bytes())
-    return av.open(content, "r", options={"skip_frame": "all"})

@@ -25,10 +25,11 @@ _FEWEST: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A complete segment: the name of its file in its rendition's folder, and how long it lasts."""
+    """A complete segment: the name of its file in its rendition's folder, how long it lasts, and how large it is."""
 
     file: str
     duration_s: float
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,15 @@ class Groups:
         """Return the complete segments of a rendition, from the first on as far as none is missing."""
         segments: list[Segment] = []
         while (kept := self._kept[name].get(len(segments))) is not None:
-            size = (self.folder / name / kept.file).stat().st_size
-            segments.append(Segment(kept.file, kept.duration_s, size))
+            segments.append(Segment(kept.file, kept.duration_s, kept.size_bytes))
         head = (map_line(INIT),) if (self.folder / name / INIT).exists() else ()
         return MediaPlaylist(tuple(segments), head)
 
     def add(self, name: str, number: int, made: Path, duration_s: float) -> None:
         """Take a complete segment from where it was made."""
-        file = f"segment_{number:05d}{made.suffix}"
+        file, size = f"segment_{number:05d}{made.suffix}", made.stat().st_size
         self._place(name, made, file)
-        self._kept[name][number] = Kept(file, duration_s)
+        self._kept[name][number] = Kept(file, duration_s, size)
         self._note([name, number, file, duration_s])
 
     def add_init(self, name: str, made: Path) -> None:
@@ -137,6 +137,6 @@ class Groups:
                 name, number, file, duration_s = json.loads(line)
             except ValueError:
                 continue  # the last one is cut short if its writer was killed
-            if name in self._kept and (self.folder / name / file).is_file():
-                self._kept[name][number] = Kept(file, duration_s)
+            if name in self._kept and (path := self.folder / name / file).is_file():
+                self._kept[name][number] = Kept(file, duration_s, path.stat().st_size)
         return True

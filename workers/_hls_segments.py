@@ -62,27 +62,26 @@ class Intake:
         """Take what was completed since the last look; `is_over` says that the run has ended well."""
         listed = {name: self._listed(name, is_over=is_over) for name in self._taken}
         if not self.is_open and all(listed.values()):
-            self._compare({name: segments[0][0] for name, segments in listed.items()})
+            self._compare({name: self.folder / name / segments[0][0] for name, segments in listed.items()})
         if self.is_open:
             for name, segments in listed.items():
                 for file, duration_s in segments[self._taken[name] : self._at_most]:
-                    self._take(name, file, duration_s)
+                    self._take(name, self.folder / name / file, duration_s)
         if is_over:
             shutil.rmtree(self.folder)
             if not self.is_open:
                 raise SeamError("nothing was encoded there")
 
-    def _listed(self, name: str, *, is_over: bool) -> list[tuple[Path, float]]:
-        """Return the complete segments.
+    def _listed(self, name: str, *, is_over: bool) -> list[tuple[str, float]]:
+        """Return the complete segments, by their files in the rendition's folder, and their lengths.
 
         A run that was ended from outside, or was for less than all, lists half of one too, at the very end.
         """
-        folder = self.folder / name
         try:
-            text = (folder / MEDIA_PLAYLIST).read_text("utf-8")
+            text = (self.folder / name / MEDIA_PLAYLIST).read_text("utf-8")
         except FileNotFoundError:
             return []
-        entries = [(folder / Path(match[2]).name, float(match[1])) for match in _ENTRY.finditer(text)]
+        entries = [(file.rpartition("/")[2], float(duration_s)) for duration_s, file in _ENTRY.findall(text)]
         is_whole = is_over and self._at_most is None
         return entries[:-1] if _END in text and not is_whole else entries
 
