@@ -7,8 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, within_s: float = 20.0) -> T:
-    """Return the first true value of the condition; fail if there is none in time."""
+def eventually(condition: Callable[[], T], *, within_s: float = 60.0) -> T:
+    """Return the first true value of the condition; fail if there is none in time, be the machine as busy as it may."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
         if time.monotonic() > deadline:

@@ -85,7 +85,7 @@ class Fleet:
         """Return a job as the API shows it."""
         return self.platform.service.get(job_id)
 
-    def wait(self, job_id: str, *statuses: str, within_s: float = 30.0) -> dict[str, Any]:
+    def wait(self, job_id: str, *statuses: str, within_s: float = 60.0) -> dict[str, Any]:
         """Wait for one of the statuses (any final one by default); returns the job."""
         wanted = statuses or ("completed", "failed", "cancelled")
         eventually(lambda: self.job(job_id)["status"] in wanted, within_s=within_s)

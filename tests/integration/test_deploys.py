@@ -56,7 +56,7 @@ def test_cancelling_ends_a_builds_daemons_and_brings_back_what_was_there(fleet: 
     eventually(lambda: len(sleepers(fleet.folder)) == 3)
     assert deployed(fleet) == ("two", "bad\n")
     assert fleet.platform.service.cancel(job_id) == "cancelled"
-    eventually(lambda: sleepers(fleet.folder) == [], within_s=5)
+    eventually(lambda: sleepers(fleet.folder) == [])
     eventually(lambda: deployed(fleet) == ("one", "good\n"))
     lines = eventually(lambda: [line.text for line in fleet.platform.service.logs(job_id) if " are back" in line.text])
     assert lines[0].startswith("commit ")
@@ -74,7 +74,7 @@ def test_a_worker_that_is_killed_takes_its_build_along_and_the_next_attempt_begi
     eventually(lambda: len(sleepers(fleet.folder)) == 3)
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.wait()
-    eventually(lambda: sleepers(fleet.folder) == [], within_s=10)
+    eventually(lambda: sleepers(fleet.folder) == [])
     assert deployed(fleet) == ("two", "bad\n")
     fleet.worker("deploy")
     job = fleet.wait(job_id)
