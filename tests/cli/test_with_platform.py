@@ -21,7 +21,7 @@ KEY = "a-key-for-tests"
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One platform for all tests here."""
     with running_up(
-        tmp_path_factory.mktemp("up"), JOB_PACKAGES="tests.nap_jobs", API_KEY=KEY, SHUTDOWN_GRACE="0.5"
+        tmp_path_factory.mktemp("up"), JOB_PACKAGES="tests.nap_jobs,workers.http", API_KEY=KEY, SHUTDOWN_GRACE="0.5"
     ) as running:
         yield running
 
@@ -172,6 +172,29 @@ def test_the_schedules_are_listed_and_their_jobs_run(up: Up) -> None:
     assert rare == ["rare", "@yearly", "UTC", "nap", "paused", ""]
 
 
+def test_flows_and_batches_are_shown_cancelled_and_retried(up: Up) -> None:
+    key = {"X-API-Key": KEY}
+    first = {"type": "nap", "payload": {"seconds": 60}}
+    steps = {"first": first, "second": {"type": "nap", "payload": {}, "dependsOn": ["first"]}}
+    flow = requests.post(f"{up.url}/api/flows", json={"steps": steps, "name": "f"}, headers=key, timeout=10).json()
+    flow_id = flow["flowId"]
+    rows = [row.split("\t") for row in up.run("flows").stdout.splitlines()]
+    assert [row[3:] for row in rows if row[:2] == [flow_id, "running"]] == [["2", "f"]]
+    shown = [row.split("\t") for row in up.run("flows", "show", flow_id).stdout.splitlines()]
+    assert [(row[0], row[4]) for row in shown] == [("first", ""), ("second", "first")]
+    assert up.run("flows", "cancel", flow_id).stderr == f"{flow_id} is cancelled\n"
+    assert up.run("flows", "cancel", flow_id).returncode == 6
+    assert up.run("flows", "retry", flow_id).stderr == f"{flow_id} is running\n"
+    up.run("flows", "cancel", flow_id)
+    assert up.run("flows", "show", "flow_x").returncode == 5
+
+    requests.post(f"{up.url}/api/jobs", json={"jobs": [first] * 3, "batchId": "b"}, headers=key, timeout=10)
+    up.run("batches", "cancel", "b")
+    assert "cancelled\t3" in up.run("batches", "show", "b").stdout.splitlines()
+    assert up.run("batches", "retry", "b").stderr == "b is running\n"
+    up.run("batches", "cancel", "b")
+
+
 def test_a_wrong_payload_is_refused_with_the_field(up: Up) -> None:
     ended = up.run("submit", "nap", "seconds=-1", "colour=red")
     assert ended.returncode == 1
@@ -244,3 +267,26 @@ def test_the_demo_makes_real_results_and_stops(tmp_path: Path, up: Up) -> None:
     assert (out / "photo.webp").read_bytes()[8:12] == b"WEBP"
     assert str(out) in ended.stdout
     assert "Dashboard  http://127.0.0.1:" in ended.stdout
+
+
+def test_callbacks_are_listed_and_sent_again(up: Up) -> None:
+    with requests.Session() as session:
+        session.headers["X-API-Key"] = KEY
+        job = {"type": "nap", "payload": {}, "callback": "http://127.0.0.1:9/hook?token=t0ken"}
+        job_id = session.post(f"{up.url}/api/jobs", json=job, timeout=10).json()["jobId"]
+
+    def listed() -> list[str]:
+        ended = up.run("deliveries", job_id)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip().split("\t")
+
+    eventually(lambda: listed()[2:3] == ["failed"])
+    delivery, event, _, url, attempts, outcome = listed()
+    assert (event, url, attempts) == ("completed", "http://127.0.0.1:9/hook", "1")
+    assert "127.0.0.1" in outcome
+    ended = up.run("resend", job_id, delivery)
+    assert (ended.returncode, ended.stderr.strip()) == (0, f"Queued {delivery} again")
+    eventually(lambda: listed()[2:5:2] == ["failed", "2"])
+    [shown] = json.loads(up.run("deliveries", job_id, "--json").stdout)["deliveries"]
+    assert shown["attempts"][0]["error"] == shown["attempts"][1]["error"]
+    assert up.run("resend", job_id, "job_x").returncode == 5

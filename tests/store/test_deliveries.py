@@ -165,6 +165,16 @@ def test_progress_that_still_waits_tells_the_newer_instead(store: JobStore) -> N
     assert [delivery for delivery, _, _ in listed(store, grant.id)] == [first.id, third.id]
 
 
+def test_progress_that_waits_for_its_turn_tells_the_newer_instead(store: JobStore) -> None:
+    grant = running(store)
+    progress = told(store, grant, "progress")
+    attempt = claim(store, progress)
+    waiting = Settlement(Status.SCHEDULED, completed().event, "nothing", delay_ms=60_000, reason="turn")
+    store.settle(attempt.id, attempt.fence, waiting)
+    told(store, grant, "progress")
+    assert listed(store, grant.id) == [(progress.id, "progress", Status.SCHEDULED)]
+
+
 def test_progress_is_not_told_after_the_end_but_the_start_is(store: JobStore) -> None:
     grant = running(store)
     start, progress = told(store, grant, "started"), told(store, grant, "progress")

@@ -5,7 +5,8 @@
 local id, fence, event, delivery, spec = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[8]
 if not is_current(id .. ' ' .. fence) then return 0 end
 local newest = event == 'progress' and redis.call('LINDEX', progress_key(id), -1)
-if newest and redis.call('HGET', job_key(newest), 'status') == 'queued' then
+local status = newest and redis.call('HGET', job_key(newest), 'status')
+if status and status ~= 'running' and not FINAL[status] then
   redis.call('HSET', job_key(newest), 'spec', spec, 'whilst', id .. ' ' .. fence)
   return 1
 end
