@@ -235,11 +235,11 @@ def test_the_lists_are_bounded(store: JobStore, connector: Connector) -> None:
         store.create([a_delivery(grant.id) for _ in range(100)])
     assert len(store.deliveries.about(grant.id)) == 200
     _, delivery = ended(store)
-    for number in range(60):
+    for number in range(30):
         attempt = claim(store, delivery, word=str(number))
         store.settle(attempt.id, attempt.fence, with_note(failed(), b"%d" % number))
         store.retry(delivery.id, delivery.message)
-    assert connector.client.llen(f"test:attempts:{delivery.id}") == 50
+    assert connector.client.llen(f"test:attempts:{delivery.id}") == 20
 
 
 def test_what_retention_removes_leaves_nothing_of_its_deliveries(store: JobStore, connector: Connector) -> None:

@@ -6,7 +6,7 @@
 | logs:ID | stream | the job's log, one entry a line, at most LOG_LINES | with the record |
 | deliveries:ID | list | jobs that tell a receiver about the job, oldest first, at most 200 | with the record |
 | progress:ID | list | those of them that tell of its progress, at most 10 | with the record |
-| attempts:ID | list | what each attempt has found: `STARTED_MS JSON`, at most 50 | with the record |
+| attempts:ID | list | what each attempt has found: `STARTED_MS JSON`, at most 20 | with the record |
 | index:TYPE:STATUS | zset | ids of the jobs of a type in a status; ordered by id | while in that status |
 | types | set | every job type that ever had a job | for ever |
 | QUEUE, QUEUE\\x06\\x16N | list | Celery's messages of a queue, for priority 0 and N; oldest right | until popped |
@@ -42,6 +42,9 @@
 | flows | zset | ids of all flows, ordered by id | its last job's |
 | group-endings | zset | groups whose end is to be told, by that moment (ms) | until told |
 | group-work | zset | groups that are being cancelled or retried, since when (ms) | until done |
+| retry:ID | hash | a retry of many jobs; fields in `retries.py` | 30 days after its end |
+| retrying | zset | retries that go on, by the moment they began (ms) | until they end |
+| retries | zset | the same for all | 30 days |
 | retry:ID | hash | a retry of many jobs; fields in `retries.py` | 30 days after its end |
 | retrying | zset | retries that go on, by the moment they began (ms) | until they end |
 | retries | zset | the same for all | 30 days |

@@ -1,6 +1,6 @@
 -- Deliveries: the jobs that tell a receiver about another job.
 
-local DELIVERIES_KEPT, PROGRESS_KEPT, ATTEMPTS_KEPT = 200, 10, 50
+local DELIVERIES_KEPT, PROGRESS_KEPT, ATTEMPTS_KEPT = 200, 10, 20
 
 local function deliveries_key(id) return P .. 'deliveries:' .. id end
 local function progress_key(id) return P .. 'progress:' .. id end
