@@ -30,6 +30,7 @@ class _Origin:
     """What is known of a receiver: what is under way to it, how long that takes, and what it lets wait."""
 
     in_flight: int = 0
+    places: int = _IN_FLIGHT
     usual_s: float = 0.1
     booked_until: float = 0.0
     closed_until: float = 0.0
@@ -43,6 +44,8 @@ class Receivers:
     An origin has at most eight deliveries under way. A further one is given a turn, by how long deliveries to it take,
     and comes back then without having lost an attempt: however many there are for a receiver that takes its time, none
     uses up its retries by waiting, and none holds a slot meanwhile. One that asked by Retry-After to be left alone is.
+    Each delivery that waited in vain halves the places, since some receivers take one request after the other; quick
+    ones win them back.
 
     An origin that let three deliveries in a row wait in vain gets one delivery per half minute; the others fail at
     once, as they would have after waiting, and come back by their retry policy. The first success ends it.
@@ -96,8 +99,8 @@ class Receivers:
             raise DeliveryError(
                 f"{name} was not tried: it has let {origin.slow_failures} deliveries in a row wait in vain"
             )
-        if origin.in_flight >= _IN_FLIGHT:
-            raise NotYet(f"{name} has {_IN_FLIGHT} deliveries under way already", delay_s=_book(origin, now))
+        if origin.in_flight >= origin.places:
+            raise NotYet(f"{name} has {origin.in_flight} deliveries under way already", delay_s=_book(origin, now))
         if now < origin.closed_until:
             raise NotYet(f"{name} has asked to be left alone for a while", delay_s=_book(origin, now))
         if is_resting:
@@ -109,7 +112,7 @@ class Receivers:
 def _book(origin: _Origin, now: float) -> float:
     """Give out the next turn; returns how long it is until then, in seconds."""
     opens = max(now + _SOONEST_S, origin.closed_until, origin.booked_until)
-    origin.booked_until = min(opens + origin.usual_s / _IN_FLIGHT * _HURRY, now + _LATEST_S)
+    origin.booked_until = min(opens + origin.usual_s / origin.places * _HURRY, now + _LATEST_S)
     return origin.booked_until - now
 
 
@@ -121,6 +124,9 @@ def _learn(origin: _Origin, outcome: DeliveryError | RetryLater | None, now: flo
     else:
         origin.slow_failures += 1
         origin.next_try_at = now + _REST_S
+        origin.places = max(origin.places // 2, 1)
+    if outcome is None and took_s < _SLOW_S:
+        origin.places = min(origin.places + 1, _IN_FLIGHT)
     if isinstance(outcome, RetryLater):
         # The others are spared the same answer, but not for long: they may be for other receivers at this origin.
         origin.closed_until = max(origin.closed_until, now + min(outcome.data["delay_s"] or 0.0, _LATEST_S))

@@ -143,6 +143,27 @@ def test_no_turn_is_further_than_a_minute_away(receivers: Receivers, clock: Cloc
     assert max(turns(receivers, 5000)) == 60
 
 
+def test_a_receiver_that_takes_one_after_the_other_gets_fewer_at_once_until_it_is_quick_again(
+    receivers: Receivers, clock: Clock
+) -> None:
+    fail(receivers, clock)
+    with ExitStack() as under_way:
+        for _ in range(4):
+            under_way.enter_context(receivers.delivery(DEAD))
+        with pytest.raises(NotYet, match="4 deliveries"), receivers.delivery(DEAD):
+            pass
+        clock.now += 10  # they succeed, slowly
+    for _ in range(4):
+        with pytest.raises(NotYet, match="4 deliveries"), ExitStack() as under_way:
+            for _ in range(5):
+                under_way.enter_context(receivers.delivery(DEAD))
+    for _ in range(20):
+        succeed(receivers)
+    with pytest.raises(NotYet, match="8 deliveries"), ExitStack() as under_way:
+        for _ in range(9):
+            under_way.enter_context(receivers.delivery(DEAD))
+
+
 def test_a_receiver_that_asks_to_be_left_alone_costs_the_others_no_attempt(receivers: Receivers, clock: Clock) -> None:
     with pytest.raises(RetryLater), receivers.delivery(DEAD):
         raise RetryLater(delay_s=7)
