@@ -55,6 +55,7 @@ _SETTINGS: Final = (
 _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE)
 # What ssh says comes before the sentence of git's that the remote end hung up.
 _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
+_COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)")
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"No space left on device|Disk quota exceeded", NoSpaceError),
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed", UnexpectedContentError),
@@ -119,7 +120,7 @@ class Git:
 
     def reason(self, ended: Completed) -> str:
         """Return why a command failed, as git says it."""
-        lines = list(ended.stderr_tail)
+        lines = [line for line in ended.stderr_tail if not _COUNTING.search(line)] or list(ended.stderr_tail)
         signed = [line for line in lines if _SIGN.match(line)]
         telling = [line for line in lines if _SAID_BY_SSH.search(line)] or signed or lines
         texts = [self.shown(_SIGN.sub("", line)).strip().rstrip(".") for line in telling]

@@ -16,7 +16,14 @@ from workers._git import git_for
 from workers.deploy import deploy
 from workplatform.children import ChildPool
 from workplatform.context import Completed
-from workplatform.errors import BadInputError, JobError, SourceFailedError, SourceRefusedError, SourceUnreachableError
+from workplatform.errors import (
+    BadInputError,
+    JobError,
+    NoSpaceError,
+    SourceFailedError,
+    SourceRefusedError,
+    SourceUnreachableError,
+)
 from workplatform.registry import preloads
 from workplatform.testing import inline_job
 
@@ -191,6 +198,14 @@ def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(told: str, tmp_pat
         error = git_for(run.job, safe=[]).failure(Completed(128, (told, *hung_up)))
     assert isinstance(error, SourceRefusedError)
     assert told.rstrip(".") in error.message
+
+
+def test_what_git_counts_is_no_reason(tmp_path: Path) -> None:
+    lines = ("remote: Compressing objects:  79% (15/20)", "fatal: write error: No space left on device")
+    with inline_job(tmp_path) as run:
+        error = git_for(run.job, safe=[]).failure(Completed(128, lines))
+    assert isinstance(error, NoSpaceError)
+    assert error.message.endswith("write error: No space left on device")
 
 
 def test_a_server_that_is_not_there_is_unreachable(project: Project) -> None:
