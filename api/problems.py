@@ -21,6 +21,7 @@ from workplatform.errors import (
     StoreUnavailableError,
 )
 from workplatform.store.failures import ErrorNotFoundError
+from workplatform.store.records import NewerRecordError
 from workplatform.store.retries import RetryNotFoundError
 
 _log = structlog.get_logger()
@@ -35,6 +36,7 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     GroupNotFoundError: HTTPStatus.NOT_FOUND,
     ErrorNotFoundError: HTTPStatus.NOT_FOUND,
     RetryNotFoundError: HTTPStatus.NOT_FOUND,
+    NewerRecordError: HTTPStatus.SERVICE_UNAVAILABLE,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -21,7 +21,7 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerL
 from workplatform.fingerprints import kept_error
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
-from workplatform.store.records import NewJob, Record, Settlement
+from workplatform.store.records import NewerRecordError, NewJob, Record, Settlement
 from workplatform.superseding import Superseding
 
 _TICK_S: Final = 0.1
@@ -127,6 +127,9 @@ class Scheduler:
         try:
             return self._store.get(job_id)
         except JobNotFoundError:
+            return None
+        except NewerRecordError as error:
+            _log.warning("record_is_newer", job_id=job_id, error=error.message)
             return None
 
     def _every(self, period_s: float, step: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ import redis
 from redis.connection import AbstractConnection
 
 from workplatform.errors import StoreUnavailableError
-from workplatform.store.keys import EVENTS_KEPT, LOG_LINES
+from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
 from workplatform.store.refusals import why_not_now
 
 Word = str | bytes | int | float
@@ -186,7 +186,12 @@ class Scripts:
 def _load(prefix: str) -> dict[str, bytes]:
     """Return the scripts, each with the shared parts before it, for keys with the prefix."""
     shared = "".join(_SOURCES[part] for part in _PARTS)
-    for mark, value in (("@PREFIX@", prefix), ("@EVENTS_KEPT@", EVENTS_KEPT), ("@LOG_LINES@", LOG_LINES)):
+    for mark, value in (
+        ("@PREFIX@", prefix),
+        ("@EVENTS_KEPT@", EVENTS_KEPT),
+        ("@LOG_LINES@", LOG_LINES),
+        ("@SCHEMA_VERSION@", SCHEMA_VERSION),
+    ):
         shared = shared.replace(mark, str(value))
     return {
         name: (_shebang(name) + shared + source).encode()

@@ -7,11 +7,18 @@ from typing import Any
 import orjson
 
 from workplatform.states import Status
-from workplatform.store.records import Record, moment
+from workplatform.store.keys import SCHEMA_VERSION
+from workplatform.store.records import NewerRecordError, Record, moment
 
 
 def parse_record(job_id: str, fields: Mapping[str, bytes]) -> Record:
-    """Build a Record from the hash."""
+    """Build a Record from the hash; raises NewerRecordError for one of a later version than this program's."""
+    version = int(fields.get("schemaVersion", 1))
+    if version > SCHEMA_VERSION:
+        raise NewerRecordError(
+            f"job {job_id} was written by a later release (schemaVersion {version}, this one knows {SCHEMA_VERSION}): "
+            "upgrade this process too"
+        )
     return Record(
         id=job_id,
         type=fields["type"].decode(),

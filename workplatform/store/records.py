@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import orjson
 
 from workplatform.apikeys import DEFAULT
+from workplatform.errors import PlatformError
 from workplatform.states import Event, Status
 
 Verdict = Literal["ok", "cancelled", "lost"]
@@ -84,6 +85,12 @@ class CommittedOutput(TypedDict):
 
     uri: str
     directory: bool
+
+
+class NewerRecordError(PlatformError):
+    """The record was written by a later release."""
+
+    code = "newer_record"
 
 
 @dataclass(frozen=True, slots=True)

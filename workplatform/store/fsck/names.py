@@ -46,6 +46,18 @@ class Names(Keys):
         """Return the key of the jobs that hold a limit, wait for it, or were woken by it."""
         return f"{self.prefix}{kind}:{name}"
 
+    def failures(self, job_type: str, code: str) -> str:
+        """Return the key of the failed jobs of a type with an error code."""
+        return f"{self.prefix}failures:{job_type}:{code}"
+
+    def codes(self, job_type: str) -> str:
+        """Return the key of the error codes of a type's failed jobs."""
+        return f"{self.prefix}codes:{job_type}"
+
+    def alike(self, fingerprint: str) -> str:
+        """Return the key of the failed jobs whose errors are alike."""
+        return f"{self.prefix}alike:{fingerprint}"
+
     def slots(self, node: str) -> str:
         """Return the key of the jobs that take a slot of a node."""
         return f"{self.prefix}slots:{node}"

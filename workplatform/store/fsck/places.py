@@ -34,6 +34,8 @@ FIELDS: Final = (
     "doom",
     "turn",
     "limits",
+    "error",
+    "schemaVersion",
 )
 _ALWAYS: Final = ("type", "queue", "priority", "status", "createdAt")
 _WAITS: Final = (Status.WAITING, Status.SCHEDULED)
@@ -70,9 +72,22 @@ def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> I
         moment = None if is_of_flow else _number(fields, "finishedAt")
         yield Place("zset", keys.finished(job_type, status), job_id, moment, is_required=not is_of_flow)
         yield Place("zset", keys.former_finished, job_id, is_required=False)
+    if status is Status.FAILED:
+        yield from _of_failure(job_id, fields, keys)
     yield from _of_limits(job_id, fields, keys)
     yield from _claims(job_id, fields, keys, is_active=status not in FINAL)
     yield from _bonds(job_id, fields, keys, status)
+
+
+def _of_failure(job_id: str, fields: Fields, keys: Names) -> Iterator[Place]:
+    """Give where a failed job is searched; one of the former version is until sweeping has come to it."""
+    error, at = orjson.loads(fields.get("error") or "{}"), _number(fields, "finishedAt")
+    is_filed = "schemaVersion" in fields
+    code = error.get("code", "error")
+    yield Place("zset", keys.failures(fields["type"], code), job_id, at, is_required=is_filed)
+    yield Place("set", keys.codes(fields["type"]), code, is_required=is_filed)
+    if "fingerprint" in error:
+        yield Place("zset", keys.alike(error["fingerprint"]), job_id, at)
 
 
 def _of_limits(job_id: str, fields: Fields, keys: Names) -> Iterator[Place]:

@@ -134,6 +134,10 @@ class Survey:
             ("bucket:", "string", _nothing),
             *((name, "hash", _nothing) for name in ("rules", "standing:", "limits", "limits:", "rounds:")),
             ("backlog:", "list", _nothing),
+            *((name, "zset", listed) for name in ("failures:", "alike:")),
+            *((name, "zset", _nothing) for name in ("tagged:", "errors:", "retries", "retrying", "expiring")),
+            *((name, "hash", _nothing) for name in ("error:", "retry:")),
+            ("codes:", "set", _nothing),
             ("events", "stream", _nothing),  # read by itself, from its beginning to its end
         ]
         return {name: _Family(name, kind, check) for name, kind, check in rows}

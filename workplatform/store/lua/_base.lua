@@ -4,6 +4,7 @@
 local P = '@PREFIX@'
 local EVENTS_KEPT = @EVENTS_KEPT@
 local LOG_LINES = @LOG_LINES@
+local SCHEMA_VERSION = @SCHEMA_VERSION@
 
 local FINAL = {completed = true, failed = true, cancelled = true}
 

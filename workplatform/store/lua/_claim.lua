@@ -6,7 +6,7 @@ local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
     'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst',
-    'group', 'by', 'concurrency', 'turn', 'limits')
+    'group', 'by', 'concurrency', 'turn', 'limits', 'schemaVersion')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -14,6 +14,8 @@ local function claim_job(id, claimant, message)
     return {'granted', id, type, priority, record[6], record[7], record[8] or '0', record[9], now - record[10]}
   end
   if status ~= 'queued' then return {'gone', status or 'unknown'} end
+  -- It goes to a worker that knows it: the scheduler gives it another message.
+  if tonumber(record[23] or 1) > SCHEMA_VERSION then return {'gone', 'newer'} end
   local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
   -- The scheduler is about to end it.
   if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end

@@ -92,14 +92,14 @@ local function create(args, first)
     if terms.dependsOn and waits_for_parents(id, terms, args[at + 5]) then status = 'waiting' end
     if status == 'waiting' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
-        'status', status, 'createdAt', now)
+        'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION)
     elseif status == 'scheduled' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
-        'status', status, 'createdAt', now, 'reason', 'delay', 'dueAt', due)
+        'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION, 'reason', 'delay', 'dueAt', due)
       redis.call('ZADD', P .. 'scheduled', due, id)
     else
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
-        'status', status, 'createdAt', now, 'sequence', number)
+        'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION, 'sequence', number)
       queue_up(lines, id, queue, priority, terms.by or DEFAULT_KEY, number, args[at + 5])
     end
     if terms ~= NO_TERMS then impose(id, type, status ~= 'waiting' and number, terms, now) end

@@ -65,6 +65,8 @@ if outputs ~= '' then set('outputs', record[12] and union(record[12], outputs) o
 if FINAL[next_status] then
   set('finishedAt', now)
   if next_status == 'failed' then note_failure(id, type, now, failure) end
+  -- What only a running job needs; a million of finished ones would hold it.
+  redis.call('HDEL', key, 'claim', 'node', next_status == 'completed' and 'sequence' or 'claim')
   conclude(id, type, next_status, now, {record[13], record[14], record[15], record[16], record[18], record[19]})
 elseif next_status == 'scheduled' then
   set('reason', reason)
