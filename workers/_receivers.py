@@ -14,6 +14,7 @@ from workplatform.turns import NotYet
 _SLOW_S: Final = 2.0
 _SLOW_FAILURES: Final = 3
 _REST_S: Final = 30.0
+_ALIVE_S: Final = 120.0
 _REMEMBERED: Final = 1000
 # Far enough below the concurrency of the job type that three dead receivers leave a quarter of the slots to the rest.
 _IN_FLIGHT: Final = 8
@@ -36,6 +37,12 @@ class _Origin:
     closed_until: float = 0.0
     slow_failures: int = 0
     next_try_at: float = 0.0
+    accepted_at: float = float("-inf")
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it let so many deliveries in a row wait in vain that it is only tried now and then."""
+        return self.slow_failures >= _SLOW_FAILURES
 
 
 class Receivers:
@@ -47,8 +54,9 @@ class Receivers:
     Each delivery that waited in vain halves the places, since some receivers take one request after the other; quick
     ones win them back.
 
-    An origin that let three deliveries in a row wait in vain gets one delivery per half minute; the others fail at
-    once, as they would have after waiting, and come back by their retry policy. The first success ends it.
+    An origin that let three deliveries in a row wait in vain gets one delivery per half minute. If it has accepted
+    none for two minutes, the others fail at once, as they would have after waiting, and come back by their retry
+    policy; until then it is taken for slow, and they wait for a turn. The first success ends it.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -94,16 +102,16 @@ class Receivers:
 
     def _admit(self, name: str, origin: _Origin) -> None:
         now = self._clock()
-        is_resting = origin.slow_failures >= _SLOW_FAILURES
-        if is_resting and now < origin.next_try_at:
-            raise DeliveryError(
-                f"{name} was not tried: it has let {origin.slow_failures} deliveries in a row wait in vain"
-            )
+        if origin.is_resting and now < origin.next_try_at:
+            reason = f"{name} was not tried: it has let {origin.slow_failures} deliveries in a row wait in vain"
+            if now - origin.accepted_at < _ALIVE_S:
+                raise NotYet(reason, delay_s=_book(origin, now))
+            raise DeliveryError(reason)
         if origin.in_flight >= origin.places:
             raise NotYet(f"{name} has {origin.in_flight} deliveries under way already", delay_s=_book(origin, now))
         if now < origin.closed_until:
             raise NotYet(f"{name} has asked to be left alone for a while", delay_s=_book(origin, now))
-        if is_resting:
+        if origin.is_resting:
             # This delivery is the probe. Whatever becomes of it, the next is due after another rest.
             origin.next_try_at = now + _REST_S
         origin.in_flight += 1
@@ -111,7 +119,8 @@ class Receivers:
 
 def _book(origin: _Origin, now: float) -> float:
     """Give out the next turn; returns how long it is until then, in seconds."""
-    opens = max(now + _SOONEST_S, origin.closed_until, origin.booked_until)
+    reopens = origin.next_try_at if origin.is_resting else origin.closed_until
+    opens = max(now + _SOONEST_S, reopens, origin.booked_until)
     origin.booked_until = min(opens + origin.usual_s / origin.places * _HURRY, now + _LATEST_S)
     return origin.booked_until - now
 
@@ -125,8 +134,9 @@ def _learn(origin: _Origin, outcome: DeliveryError | RetryLater | None, now: flo
         origin.slow_failures += 1
         origin.next_try_at = now + _REST_S
         origin.places = max(origin.places // 2, 1)
-    if outcome is None and took_s < _SLOW_S:
-        origin.places = min(origin.places + 1, _IN_FLIGHT)
+    if outcome is None:
+        origin.accepted_at = now
+        origin.places = min(origin.places + 1, _IN_FLIGHT) if took_s < _SLOW_S else origin.places
     if isinstance(outcome, RetryLater):
         # The others are spared the same answer, but not for long: they may be for other receivers at this origin.
         origin.closed_until = max(origin.closed_until, now + min(outcome.data["delay_s"] or 0.0, _LATEST_S))

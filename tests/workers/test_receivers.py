@@ -53,6 +53,20 @@ def test_after_three_waits_in_vain_deliveries_fail_without_waiting(receivers: Re
     assert clock.now == before
 
 
+def test_a_receiver_that_has_accepted_something_lately_costs_no_attempt_while_it_rests(
+    receivers: Receivers, clock: Clock
+) -> None:
+    succeed(receivers)
+    for _ in range(3):
+        fail(receivers, clock)
+    with pytest.raises(NotYet, match="wait in vain") as refusal, receivers.delivery(DEAD):
+        pass
+    assert 30 <= refusal.value.data["delay_s"] < 60
+    clock.now += 120
+    fail(receivers, clock)
+    assert "was not tried" in fail(receivers, clock), "now it counts as dead"
+
+
 def test_other_receivers_are_not_concerned(receivers: Receivers, clock: Clock) -> None:
     for _ in range(3):
         fail(receivers, clock)
