@@ -30,6 +30,8 @@ _FLAT_LEVELS = 3
 _BUSY_SHARE = 0.25
 _SHARP = 12.0
 _MOST_BITS = 8.0
+_AFAR = 8
+_STRUCTURED = 0.4
 
 
 def most_telling(medium: Medium, name: str) -> Grab:
@@ -52,7 +54,7 @@ def most_telling(medium: Medium, name: str) -> Grab:
 
 
 def telling(picture: Image.Image) -> float:
-    """Return how much a picture tells, 0 to 1: light and dark in it, detail all over it, and some colour."""
+    """Return how much a picture tells, 0 to 1: light and dark in it, shapes, detail all over it, and some colour."""
     grey = picture.convert("L")
     edges = grey.filter(_EDGES)
     flat = sum(edges.histogram()[_MIDDLE - _FLAT_LEVELS : _MIDDLE + _FLAT_LEVELS + 1])
@@ -63,7 +65,14 @@ def telling(picture: Image.Image) -> float:
     score *= (grey.entropy() / _MOST_BITS) ** 2
     score *= sharpness / (sharpness + _SHARP)
     score *= 0.3 + 0.7 * min(1.0, busy / _BUSY_SHARE)
+    score *= min(1.0, _structure(grey) / _STRUCTURED)
     return score * (0.8 + 0.2 * min(1.0, 2 * colour))
+
+
+def _structure(grey: Image.Image) -> float:
+    """Return how much of the contrast is left from afar, 0 to 1: of noise hardly any."""
+    contrast = ImageStat.Stat(grey).stddev[0]
+    return float(ImageStat.Stat(grey.reduce(_AFAR)).stddev[0] / contrast) if contrast else 0.0
 
 
 def _exposure(light: float) -> float:

@@ -26,6 +26,11 @@ def black() -> Image.Image:
     return Image.new("RGB", SIZE)
 
 
+def noise() -> Image.Image:
+    """Draw what a television without an aerial shows."""
+    return Image.merge("RGB", [Image.effect_noise(SIZE, 110)] * 3)
+
+
 def title(background: tuple[int, int, int] = (10, 10, 60)) -> Image.Image:
     """Draw words on one colour."""
     picture = Image.new("RGB", SIZE, background)

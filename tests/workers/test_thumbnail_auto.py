@@ -6,7 +6,7 @@ import pytest
 
 from tests.storage.origins import serving
 from tests.workers._samples_images import looks_like, numbered_video
-from tests.workers._samples_scenes import black, blurred, faded, film_of, scene, title, title_on_gradient
+from tests.workers._samples_scenes import black, blurred, faded, film_of, noise, scene, title, title_on_gradient
 from tests.workers.test_thumbnail import X264, taken
 from workers._telling import telling
 from workers.thumbnail import thumbnail
@@ -14,7 +14,7 @@ from workplatform.errors import BadInputError
 from workplatform.testing import run_inline
 
 SCENE = scene()
-DULL = [black(), title(), faded(SCENE, 0.1), blurred(SCENE), title_on_gradient(), title((250, 250, 250)), black()]
+DULL = [black(), title(), faded(SCENE, 0.1), blurred(SCENE), title_on_gradient(), title((250, 250, 250)), noise()]
 
 
 @pytest.mark.parametrize("place", [0, 3, 7])
