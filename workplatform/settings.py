@@ -6,7 +6,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,7 +23,18 @@ from pydantic import (
 from workplatform.apikeys import all_keys, read_api_keys
 from workplatform.errors import SettingsError
 from workplatform.secretfiles import with_secrets
-from workplatform.setting_kinds import AbsolutePath, Jobs, Kept, LimitText, Paths, RedisUrl, Seconds, Words, split
+from workplatform.setting_kinds import (
+    AbsolutePath,
+    Jobs,
+    Kept,
+    LimitText,
+    Paths,
+    RedisUrl,
+    Seconds,
+    Words,
+    is_loopback,
+    split,
+)
 from workplatform.setting_names import FAMILIES, concurrency_name, dashed, problem
 from workplatform.signing import read_keys
 
@@ -286,17 +296,8 @@ def _validate(values: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         problems = [problem(item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError("; ".join(problems)) from error
-    if settings.is_keyless and not _is_loopback(settings.bind_host):
+    if settings.is_keyless and not is_loopback(settings.bind_host):
         raise SettingsError(
             f"BIND_HOST={settings.bind_host} would let anyone submit jobs: set API_KEY, or leave BIND_HOST at 127.0.0.1"
         )
     return settings
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
