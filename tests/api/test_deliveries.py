@@ -1,11 +1,13 @@
 """/api/jobs/ID/deliveries: what receivers were told about a job, and telling them again."""
 
 import json
+from typing import Any
 
 from flask.testing import FlaskClient
 
 from tests.api.running import JOB
 from tests.builders import a_claimant, a_job, completed
+from tests.documents import blocks
 from workplatform.bootstrap import Platform
 from workplatform.states import Event, Status
 from workplatform.store.records import NewJob, Settlement
@@ -38,10 +40,20 @@ def test_deliveries_are_shown_with_their_attempts_and_without_secrets(client: Fl
     assert answer.status_code == 200
     assert (shown["deliveryId"], shown["event"], shown["status"]) == (delivery.id, "completed", "failed")
     assert shown["url"] == "https://example.com/hook"
+    [printed] = _printed()["deliveries"]
+    assert list(printed) == list(shown)
+    assert [list(attempt) for attempt in printed["attempts"]] == [list(attempt) for attempt in shown["attempts"]]
     first, second = shown["attempts"]
     assert first.pop("at") <= second.pop("at")
     assert (first, second) == (ANSWERED, {"statusCode": None, "answer": None, **SILENT})
     assert "s3cret" not in answer.text and "t0ken" not in answer.text
+
+
+def _printed() -> dict[str, Any]:
+    """The answer that the document shows."""
+    text = next(block.text for block in blocks("docs/webhooks.md", "http") if '"deliveries"' in block.text)
+    document: dict[str, Any] = json.loads(text.partition("\n\n")[2])
+    return document
 
 
 def test_a_delivery_is_sent_again_on_request_but_not_while_it_is_queued(
