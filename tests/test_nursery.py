@@ -82,3 +82,17 @@ def test_a_nursery_that_was_killed_costs_a_call_and_is_replaced() -> None:
     assert pool.call(os.getppid, never) != nursery
     assert not psutil.pid_exists(nursery)
     pool.close()
+
+
+def test_what_a_child_writes_is_not_lost_where_its_makers_streams_went_elsewhere(tmp_path: Path) -> None:
+    source = f"""
+import os, sys
+from workplatform.children import ChildPool
+
+sys.stderr = open({str(tmp_path / "elsewhere")!r}, "w")
+ChildPool(preload=("fractions",)).call(exec, lambda: None, "import sys; print('said', file=sys.stderr)")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", source], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == "said\n"

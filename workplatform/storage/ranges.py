@@ -90,7 +90,7 @@ class RangeReader(io.RawIOBase):
     def check(self) -> None:
         """Raise what reading has run into."""
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # which would grow by each of a thousand reads
 
     def close(self) -> None:
         """Drop the connection and what was kept."""
