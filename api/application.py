@@ -19,6 +19,7 @@ from api.flows import FlowRoutes
 from api.health import HealthRoutes
 from api.hub import Hub
 from api.jobs import JobRoutes
+from api.limits import LimitRoutes
 from api.problems import answer_error
 from api.queues import QueueRoutes
 from api.retries import RetryRoutes
@@ -63,6 +64,8 @@ class Api(Flask):
         self.register_blueprint(ErrorRoutes(platform.failures, platform.registry).blueprint())
         retries = RetryRoutes(platform.retrying, max_body_bytes=settings.max_body_bytes)
         self.register_blueprint(retries.blueprint())
+        limits = LimitRoutes(platform.limits, max_body_bytes=settings.max_body_bytes)
+        self.register_blueprint(limits.blueprint())
         self.register_blueprint(WorkerRoutes(service).blueprint())
         self.register_blueprint(HealthRoutes(service).blueprint())
         self.register_blueprint(DashboardRoutes().blueprint())

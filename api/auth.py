@@ -1,12 +1,12 @@
 """The guard: who may use the API, decided once for every route.
 
-With API_KEY every call must bring it. Without, only programs on this machine are served: the peer must be loopback,
-and since a web page that the user visits runs on this machine too, the Host header must name this machine (DNS
-rebinding gives a page any other name for it) and the browser must not say that the request comes from another origin.
+With API_KEY or API_KEYS every call must bring a key. Without, only programs on this machine are served: the peer must
+be loopback, and since a web page that the user visits runs on this machine too, the Host header must name this machine
+(DNS rebinding gives a page any other name for it) and the browser must not say that the request comes from another
+origin.
 """
 
-import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from api.answers import Answer, Header
 from api.problems import RequestError
+from workplatform.apikeys import DEFAULT, name_of
 from workplatform.settings import Settings
 
 Environ = Mapping[str, Any]
@@ -22,6 +23,7 @@ Environ = Mapping[str, Any]
 _HEALTH = ("/health", "/healthz", "/readyz")
 PUBLIC_PATHS = frozenset({"/", "/dashboard.js", "/dashboard.css", *_HEALTH, *(f"/api{path}" for path in _HEALTH)})
 EVENTS_PATH = "/api/events"
+_CALLER = "workplatform.caller"
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PREFLIGHT: tuple[Header, ...] = (
@@ -39,17 +41,17 @@ class Guard:
     """Lets requests in, or raises RequestError."""
 
     def __init__(self, settings: Settings) -> None:
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        self._keys = settings.keys
         self._origins = frozenset(settings.cors_origins)
 
-    def check(self, environ: Environ) -> None:
-        """Raise RequestError (401 or 403) unless the caller may have what it asks for."""
+    def check(self, environ: MutableMapping[str, Any]) -> None:
+        """Note who calls, for caller_of(); raise RequestError (401 or 403) if it may not have what it asks for."""
         if environ["PATH_INFO"] in PUBLIC_PATHS:
             return
-        if self._key is None:
-            _require_local(environ)
+        if self._keys:
+            environ[_CALLER] = self._required_key(environ)
         else:
-            self._require_key(environ, self._key)
+            _require_local(environ)
 
     def preflight(self, environ: Environ) -> Answer | None:
         """Answer a browser that asks whether a page of another origin may call; None if this is not that."""
@@ -63,7 +65,7 @@ class Guard:
     def cors_headers(self, environ: Environ) -> tuple[Header, ...]:
         """Return what lets a page of an allowed origin read the answer."""
         origin = environ.get("HTTP_ORIGIN")
-        if not origin or self._key is None or not ({origin, "*"} & self._origins):
+        if not origin or not self._keys or not ({origin, "*"} & self._origins):
             return ()
         return (
             ("Access-Control-Allow-Origin", origin),
@@ -74,12 +76,20 @@ class Guard:
             ("Vary", "Origin"),
         )
 
-    def _require_key(self, environ: Environ, key: bytes) -> None:
+    def _required_key(self, environ: Environ) -> str:
+        """Return the name of the key that the call brings."""
         given = _given_key(environ)
         if given is None:
             raise _unauthorized("this API needs a key: send Authorization: Bearer KEY or X-API-Key: KEY")
-        if not hmac.compare_digest(given, key):
+        name = name_of(given, self._keys)
+        if name is None:
             raise _unauthorized("the API key is wrong")
+        return name
+
+
+def caller_of(environ: Environ) -> str:
+    """Return the name of the API key that a request brought."""
+    return str(environ.get(_CALLER, DEFAULT))
 
 
 def _given_key(environ: Environ) -> bytes | None:

@@ -8,6 +8,7 @@ from typing import Final
 import gevent
 from gevent.event import AsyncResult
 
+from workplatform.refusals import AdmissionError
 from workplatform.service import JobService
 from workplatform.store.records import Created, NewJob
 
@@ -39,7 +40,7 @@ class GroupCommit:
     def create(self, jobs: Sequence[NewJob]) -> Created:
         """Store at most JOBS_PER_CALL jobs; what is returned may tell of other requests' jobs too.
 
-        Raises StoreUnavailableError; nobody knows then whether they were stored.
+        Raises AdmissionError, or StoreUnavailableError; nobody knows then whether they were stored.
         """
         waiting = _Waiting(jobs)
         self._gathered.append(waiting)
@@ -67,6 +68,12 @@ class GroupCommit:
     def _commit(self, group: list[_Waiting]) -> None:
         try:
             created = self._service.create([job for waiting in group for job in waiting.jobs])
+        except AdmissionError as error:
+            if len(group) == 1:
+                group[0].created.set_exception(error)
+                return
+            for waiting in group:  # that one's jobs are refused is no reason to refuse the others'
+                self._commit([waiting])
         except Exception as error:  # noqa: BLE001 - each request answers it, and logs what nobody foresaw
             for waiting in group:
                 waiting.created.set_exception(error)

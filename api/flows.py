@@ -8,6 +8,7 @@ from typing import Final
 from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
+from api.auth import caller_of
 from api.parameters import number
 from api.problems import bad_parameter
 from api.submissions import idempotency_key, parsed, read_body
@@ -41,7 +42,7 @@ class FlowRoutes:
         body = read_body(environ, max_body_bytes=self._max_body_bytes)
         key = idempotency_key(environ) if "HTTP_IDEMPOTENCY_KEY" in environ else ""
         fingerprint = hashlib.sha256(body).hexdigest()
-        made = self._groups.create_flow(parsed(body), key=key, fingerprint=fingerprint)
+        made = self._groups.create_flow(parsed(body), key=key, fingerprint=fingerprint, by=caller_of(environ))
         location = ("Location", f"/api/flows/{made.flow_id}")
         replayed = (("Idempotent-Replayed", "true"),) if made.is_replay else ()
         document = self._groups.flow(made.flow_id)

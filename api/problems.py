@@ -20,6 +20,8 @@ from workplatform.errors import (
     ScheduleNotFoundError,
     StoreUnavailableError,
 )
+from workplatform.limiting import LimitNotFoundError
+from workplatform.refusals import MemoryShortError, QueueDrainingError, QueueFullError
 from workplatform.store.failures import ErrorNotFoundError
 from workplatform.store.records import NewerRecordError
 from workplatform.store.retries import RetryNotFoundError
@@ -27,6 +29,11 @@ from workplatform.store.retries import RetryNotFoundError
 _log = structlog.get_logger()
 
 RETRY_AFTER_S = 2
+_WAITS_S: dict[type[PlatformError], int] = {
+    StoreUnavailableError: RETRY_AFTER_S,
+    QueueFullError: 5,
+    MemoryShortError: 10,
+}
 
 _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     InvalidSubmissionError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -39,6 +46,10 @@ _STATUSES: dict[type[PlatformError], HTTPStatus] = {
     NewerRecordError: HTTPStatus.SERVICE_UNAVAILABLE,
     IllegalTransitionError: HTTPStatus.CONFLICT,
     IdempotencyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    LimitNotFoundError: HTTPStatus.NOT_FOUND,
+    QueueDrainingError: HTTPStatus.CONFLICT,
+    QueueFullError: HTTPStatus.TOO_MANY_REQUESTS,
+    MemoryShortError: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _SENTENCES = {
@@ -89,7 +100,8 @@ def answer_error(error: Exception) -> Answer:
     problem = describe(error)
     if problem["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailableError):
         _log.error("request_failed", exc_info=error)
-    retry = (("Retry-After", str(RETRY_AFTER_S)),) if isinstance(error, StoreUnavailableError) else ()
+    seconds = next((wait_s for kind, wait_s in _WAITS_S.items() if isinstance(error, kind)), None)
+    retry = () if seconds is None else (("Retry-After", str(seconds)),)
     return _answer(problem, retry)
 
 

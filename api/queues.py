@@ -1,4 +1,4 @@
-"""/api/queues: how the queues stand; pause, resume, purge."""
+"""/api/queues: how the queues stand; pause, drain, resume, purge."""
 
 from flask import Blueprint
 
@@ -17,12 +17,13 @@ class QueueRoutes:
         routes = Blueprint("queues", __name__, url_prefix="/api/queues")
         routes.add_url_rule("", view_func=self.show)
         routes.add_url_rule("/<queue>/pause", view_func=self.pause, methods=["POST"])
+        routes.add_url_rule("/<queue>/drain", view_func=self.drain, methods=["POST"])
         routes.add_url_rule("/<queue>/resume", view_func=self.resume, methods=["POST"])
         routes.add_url_rule("/<queue>/purge", view_func=self.purge, methods=["POST"])
         return routes
 
     def show(self) -> Answer:
-        """Show which types each queue has, and whether it is served and paused."""
+        """Show which types each queue has, how it stands, and what is in it."""
         return json_answer({"queues": self._service.stats()["queues"]})
 
     def pause(self, queue: str) -> Answer:
@@ -30,10 +31,15 @@ class QueueRoutes:
         self._service.pause(queue, is_paused=True)
         return json_answer({"queue": queue, "paused": True})
 
+    def drain(self, queue: str) -> Answer:
+        """Take no further job into the queue, and let those in it run."""
+        self._service.drain(queue)
+        return json_answer({"queue": queue, "draining": True})
+
     def resume(self, queue: str) -> Answer:
-        """Let the queue's jobs begin again."""
+        """Let the queue take jobs in, and let them begin, again."""
         self._service.pause(queue, is_paused=False)
-        return json_answer({"queue": queue, "paused": False})
+        return json_answer({"queue": queue, "paused": False, "draining": False})
 
     def purge(self, queue: str) -> Answer:
         """Cancel the queue's queued jobs."""

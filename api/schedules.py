@@ -5,6 +5,7 @@ from http import HTTPStatus
 from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
+from api.auth import caller_of
 from api.submissions import read_document
 from workplatform.scheduling import ScheduleService
 
@@ -35,7 +36,7 @@ class ScheduleRoutes:
 
     def create(self) -> Answer:
         """Make a schedule under a name that is free."""
-        document = self._schedules.create(self._read())
+        document = self._schedules.create(self._read(), by=caller_of(request.environ))
         return json_answer(document, status=HTTPStatus.CREATED, headers=(_location(document["name"]),))
 
     def get(self, schedule: str) -> Answer:
@@ -44,7 +45,7 @@ class ScheduleRoutes:
 
     def put(self, schedule: str) -> Answer:
         """Make a schedule, or change the one that has the name."""
-        document, is_new = self._schedules.put(schedule, self._read())
+        document, is_new = self._schedules.put(schedule, self._read(), by=caller_of(request.environ))
         if is_new:
             return json_answer(document, status=HTTPStatus.CREATED, headers=(_location(schedule),))
         return json_answer(document)

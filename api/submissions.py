@@ -11,8 +11,10 @@ from urllib.parse import parse_qs
 import orjson
 
 from api.answers import Answer, Header, json_answer
+from api.auth import caller_of
 from api.commit import GroupCommit
 from api.problems import RequestError, describe
+from workplatform.apikeys import DEFAULT
 from workplatform.errors import InvalidSubmissionError
 from workplatform.grouping import GroupService
 from workplatform.service import JobService
@@ -42,11 +44,11 @@ class Submissions:
     def answer(self, environ: "WSGIEnvironment") -> Answer:
         """Store what the request submits.
 
-        Raises RequestError, InvalidSubmissionError, IdempotencyError or StoreUnavailableError.
+        Raises RequestError, InvalidSubmissionError, IdempotencyError, AdmissionError or StoreUnavailableError.
         """
         body = read_body(environ, max_body_bytes=self._max_body_bytes)
         document = parsed(body)
-        store = self._once(environ, body) if "HTTP_IDEMPOTENCY_KEY" in environ else self._store
+        store = _of_caller(environ, self._once(environ, body) if "HTTP_IDEMPOTENCY_KEY" in environ else self._store)
         if isinstance(document, list) and _asks_for_batch(environ):
             document = {"jobs": document}
         if isinstance(document, list):
@@ -66,7 +68,10 @@ class Submissions:
         # A repeated request has to name the batch of the first one.
         own = f"batch_{idempotency_key(environ)[:26]}" if "HTTP_IDEMPOTENCY_KEY" in environ else ""
         batch, batch_id = self._groups.batch_of(document, default=own)
-        taken = self._take(batch.jobs, lambda jobs: store(self._groups.batched(jobs, batch, batch_id)), base="/jobs")
+        by = caller_of(environ)
+        taken = self._take(
+            batch.jobs, lambda jobs: store(self._groups.batched(jobs, batch, batch_id, by=by)), base="/jobs"
+        )
         location = ("Location", f"/api/batches/{batch_id}")
         answer = {"batchId": batch_id, "jobs": taken.receipts}
         return json_answer(answer, status=taken.status, headers=(location, *taken.headers))
@@ -160,6 +165,12 @@ def _told(receipt: _Receipt, pointer: str) -> Mapping[str, Any]:
     return {**describe(receipt), "errors": errors}
 
 
+def _of_caller(environ: "WSGIEnvironment", store: _Store) -> _Store:
+    """Return what stores jobs as those of the API key that the request brought."""
+    name = caller_of(environ)
+    return store if name == DEFAULT else lambda jobs: store([job.submitted_by(name) for job in jobs])
+
+
 def _asks_for_batch(environ: "WSGIEnvironment") -> bool:
     return parse_qs(environ.get("QUERY_STRING", "")).get("batch", [""])[-1] in ("1", "true")
 
@@ -171,7 +182,10 @@ def _orphan(job: NewJob, parent: str) -> InvalidSubmissionError:
 
 
 def idempotency_key(environ: "WSGIEnvironment") -> str:
-    """Return the name under which a request's outcome is kept; raises RequestError for a key of a wrong form."""
+    """Return the name under which a request's outcome is kept, another one for each API key.
+
+    Raises RequestError for a key of a wrong form.
+    """
     key = environ["HTTP_IDEMPOTENCY_KEY"].strip()
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable():
         raise RequestError(
@@ -179,7 +193,8 @@ def idempotency_key(environ: "WSGIEnvironment") -> str:
             f"Idempotency-Key must have 1 to {_LONGEST_KEY} printable characters, such as a UUID",
             code="bad_idempotency_key",
         )
-    return hashlib.sha256(key.encode()).hexdigest()
+    name = caller_of(environ)
+    return hashlib.sha256((key if name == DEFAULT else f"{name}\0{key}").encode()).hexdigest()
 
 
 def read_document(environ: "WSGIEnvironment", *, max_body_bytes: int) -> object:

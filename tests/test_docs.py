@@ -140,7 +140,9 @@ def test_the_routes_are_those_of_the_code(here: Path) -> None:
             .replace("<fingerprint>", "FINGERPRINT")
             .replace("<retry_id>", "ID")
             .replace("<schedule>", "NAME")
-            .replace("<delivery>", "DELIVERY"),
+            .replace("<delivery>", "DELIVERY")
+            .replace("<kind>", "KIND")
+            .replace("<limit>", "NAME"),
         )
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}

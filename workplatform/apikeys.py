@@ -1,5 +1,6 @@
 """API keys: who may call the API, by name, so that limits and turns can tell callers apart."""
 
+import hmac
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -40,3 +41,9 @@ def all_keys(api_key: str | None, named: Mapping[str, str]) -> dict[str, str]:
             raise SettingsError(f"API_KEYS: the key of {name} is the same as {first}: give each its own")
         names[key] = name
     return keys
+
+
+def name_of(given: bytes, keys: Mapping[str, str]) -> str | None:
+    """Return the name of a key that was given, if it is one; how long that takes tells nothing of the keys."""
+    names = [name for name, key in keys.items() if hmac.compare_digest(given, key.encode())]
+    return names[0] if names else None

@@ -7,7 +7,6 @@ asks for; without a key only programs on this machine are served, under its name
 
 import asyncio
 import base64
-import hmac
 import logging
 import secrets
 import signal
@@ -24,6 +23,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import RequestHandler
 
 from workplatform.alive import SignOfLife
+from workplatform.apikeys import name_of
 from workplatform.celery_app import app
 from workplatform.settings import Settings
 
@@ -40,7 +40,7 @@ class FlowerGuard:
     """Decides who may look. Flower gets a login of its own, which never leaves this process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._key = settings.api_key.get_secret_value().encode() if settings.api_key else None
+        self._keys = settings.keys
         self.login = f"workplatform:{secrets.token_urlsafe(32)}"
         self._header = f"Basic {base64.b64encode(self.login.encode()).decode()}"
 
@@ -49,9 +49,9 @@ class FlowerGuard:
         if request.method not in _LOOKING:
             return HTTPStatus.FORBIDDEN
         if request.path not in _OPEN_PATHS:
-            if self._key is None and not _is_local(request):
+            if not self._keys and not _is_local(request):
                 return HTTPStatus.FORBIDDEN
-            if self._key is not None and not hmac.compare_digest(_given_key(request), self._key):
+            if self._keys and name_of(_given_key(request), self._keys) is None:
                 return HTTPStatus.UNAUTHORIZED
         request.headers["Authorization"] = self._header
         return None

@@ -22,6 +22,7 @@ from workplatform.wire import job_document
 
 _REMEMBERED: Final = timedelta(hours=24)
 _PURGED_AT_MOST: Final = 10_000
+_NOT_BEGUN: Final = (Status.QUEUED, Status.WAITING, Status.SCHEDULED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ class JobService:
                 "types": [declared.name for declared in declared_types],
                 "served": queue in page.queues.served,
                 "paused": queue in page.queues.paused,
+                "draining": queue in page.queues.draining,
+                **_load([types.get(declared.name, {}) for declared in declared_types]),
             }
             for queue, declared_types in self.registry.queues.items()
         }
@@ -153,6 +156,11 @@ class JobService:
         """Pause a queue, so that none of its jobs begins, or resume it; raises QueueNotFoundError."""
         self._require_queue(queue)
         self._store.queues.pause(queue, is_paused=is_paused)
+
+    def drain(self, queue: str) -> None:
+        """Let a queue take no more jobs in until it is resumed; raises QueueNotFoundError."""
+        self._require_queue(queue)
+        self._store.queues.drain(queue)
 
     def purge(self, queue: str) -> int:
         """Cancel the queued jobs of a queue; returns how many. Raises QueueNotFoundError."""
@@ -202,6 +210,13 @@ def _elapsed_ms(record: Record) -> int | None:
     if record.started_at is None:
         return None
     return max(0, round((CLOCK.now() - record.started_at).total_seconds() * 1000))
+
+
+def _load(counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """Tell how many jobs of a queue's types wait and run; an empty queue has neither."""
+    waiting = sum(of_type.get(status, 0) for of_type in counts for status in _NOT_BEGUN)
+    running = sum(of_type.get(Status.RUNNING, 0) for of_type in counts)
+    return {"waiting": waiting, "running": running, "empty": waiting + running == 0}
 
 
 def _by_status(page: Page, job_type: str) -> dict[Status, int]:

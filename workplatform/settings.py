@@ -85,9 +85,7 @@ class Settings(BaseModel):
         {}, description="Limits of job types and API keys, as LIMIT_HLS=2 or LIMIT_KEY_SHOP=4, 10/s"
     )
     queue_depth_max: int = Field(
-        1_000_000,
-        ge=0,
-        description="Jobs that may wait in a queue before submissions to it are refused; 0 is any number",
+        1_000_000, ge=0, description="Jobs that may wait in a queue before it takes no more in; 0 is any number"
     )
     redis_memory_share: float = Field(
         0.9, gt=0, le=1, description="Share of Redis's maxmemory above which submissions are refused"

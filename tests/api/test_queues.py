@@ -16,8 +16,9 @@ def test_a_paused_queue_says_so_at_its_jobs(client: FlaskClient) -> None:
     assert client.post("/api/queues/nap/pause").get_json() == {"queue": "nap", "paused": True}
     assert client.get(f"/api/jobs/{job_id}").get_json()["waitingReason"] == "queue_paused"
     assert client.get("/api/jobs").get_json()["jobs"][0]["waitingReason"] == "queue_paused"
-    assert client.get("/api/queues").get_json()["queues"]["nap"] == {"types": ["nap"], "served": False, "paused": True}
-    assert client.post("/api/queues/nap/resume").get_json() == {"queue": "nap", "paused": False}
+    nap = {"types": ["nap"], "served": False, "paused": True, "draining": False}
+    assert client.get("/api/queues").get_json()["queues"]["nap"] == {**nap, "waiting": 1, "running": 0, "empty": False}
+    assert client.post("/api/queues/nap/resume").get_json() == {"queue": "nap", "paused": False, "draining": False}
     assert client.get(f"/api/jobs/{job_id}").get_json()["waitingReason"] == "no_worker"
 
 
@@ -32,7 +33,7 @@ def test_purging_cancels_what_is_queued_and_nothing_else(client: FlaskClient, pl
 
 
 def test_an_unknown_queue_is_named_with_those_that_exist(client: FlaskClient) -> None:
-    for verb in ("pause", "resume", "purge"):
+    for verb in ("pause", "drain", "resume", "purge"):
         answer = client.post(f"/api/queues/naps/{verb}")
         assert answer.status_code == 404
         assert "there are" in answer.get_json(force=True)["error"]

@@ -126,6 +126,18 @@ class ApiClient:
         """Cancel or retry the rest of one of the `flows` or `batches`."""
         return self._call("POST", f"/{kind}/{quote(group_id, safe='')}/{verb}")
 
+    def limits(self) -> Document:
+        """Return the limits."""
+        return self._call("GET", "/limits")
+
+    def set_limit(self, kind: str, name: str, limit: Document) -> Document:
+        """Set the limit of a job type or an API key."""
+        return self._call("PUT", _limit_path(kind, name), body=limit)
+
+    def take_back_limit(self, kind: str, name: str) -> Document:
+        """Let what the settings say count again."""
+        return self._call("DELETE", _limit_path(kind, name))
+
     def schedules(self) -> Document:
         """Return the schedules."""
         return self._call("GET", "/schedules")
@@ -213,8 +225,8 @@ def connect() -> ApiClient:
 
 
 def key_of(settings: Settings) -> str | None:
-    """Return the key in the clear."""
-    return settings.api_key.get_secret_value() if settings.api_key else None
+    """Return API_KEY in the clear, or the first of API_KEYS."""
+    return next(iter(settings.keys.values()), None)
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[Document]:
@@ -248,6 +260,10 @@ def _foreign(url: str, **options: Any) -> requests.Response:
         response.close()
         raise ApiError(f"{urlsplit(url).hostname} answered {response.status_code}", response.status_code)
     return response
+
+
+def _limit_path(kind: str, name: str) -> str:
+    return f"/limits/{kind}/{quote(name, safe='')}"
 
 
 def _job_path(job_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands about queues: how they stand, pause, resume, purge."""
+"""Commands about queues: how they stand, pause, drain, resume, purge."""
 
 import click
 
@@ -7,10 +7,14 @@ from workplatform.cli.client import connect
 
 @click.command()
 def queues() -> None:
-    """List the queues: name, served or not, paused or not, job types; tab-separated."""
+    """List the queues: name, served or not, paused or draining, jobs waiting and running, job types; tab-separated."""
     for name, queue in connect().queues()["queues"].items():
         served = "served" if queue["served"] else "no worker"
-        click.echo("\t".join([name, served, "paused" if queue["paused"] else "", " ".join(queue["types"])]))
+        stands = " ".join(word for word in ("paused", "draining") if queue[word])
+        if queue["draining"] and queue["empty"]:
+            stands += " empty"
+        load = [str(queue["waiting"]), str(queue["running"])]
+        click.echo("\t".join([name, served, stands, *load, " ".join(queue["types"])]))
 
 
 @click.command()
@@ -22,8 +26,15 @@ def pause(queue: str) -> None:
 
 @click.command()
 @click.argument("queue")
+def drain(queue: str) -> None:
+    """Take no further job into a QUEUE; those in it run. `queues` tells when it is empty, `resume` ends it."""
+    connect().change_queue(queue, "drain")
+
+
+@click.command()
+@click.argument("queue")
 def resume(queue: str) -> None:
-    """Let the jobs of a QUEUE begin again."""
+    """Let a QUEUE take jobs in, and let them begin, again."""
     connect().change_queue(queue, "resume")
 
 
