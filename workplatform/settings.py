@@ -10,15 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from workplatform.apikeys import all_keys, read_api_keys
 from workplatform.errors import SettingsError
@@ -102,11 +94,9 @@ class Settings(BaseModel):
     )
     retention: Seconds = Field(timedelta(days=7), description="Seconds that a finished job and its log are kept")
     retentions: Mapping[str, Kept] = Field(
-        {}, description="The same by status and type, and how many are kept, as RETENTION_FAILED=2592000"
+        {}, description="The same by status or type, and numbers, as RETENTION_FAILED=2592000"
     )
-    outputs_expire: bool = Field(
-        False, description="What jobs make below DATA_DIR is removed with them, unless a submission says otherwise"
-    )
+    outputs_expire: bool = Field(False, description="What jobs make below DATA_DIR is removed with them")
     durability: Literal["everysec", "always"] = Field(
         "everysec", description="How often the embedded server syncs its append-only file to disk"
     )
