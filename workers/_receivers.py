@@ -22,7 +22,7 @@ _SOONEST_S: Final = 0.2
 _LATEST_S: Final = 60.0
 # Turns are given out a little closer than the receiver is expected to take them: one too early costs a round trip to
 # Redis, one too late an idle place.
-_HURRY: Final = 0.8
+_HURRY: Final = 0.6
 _SWAY: Final = 0.2
 
 

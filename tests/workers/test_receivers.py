@@ -148,7 +148,7 @@ def test_turns_are_as_far_apart_as_the_receiver_takes_for_a_delivery(receivers: 
     waits = turns(receivers, 100)
     steps = [after - before for before, after in pairwise(waits)]
     assert 0 < waits[0] < 1
-    assert all(step == pytest.approx(0.08, rel=0.1) for step in steps), "eight at a time, a little hurried"
+    assert all(step == pytest.approx(0.06, rel=0.1) for step in steps), "eight at a time, a little hurried"
 
 
 def test_no_turn_is_further_than_a_minute_away(receivers: Receivers, clock: Clock) -> None:
