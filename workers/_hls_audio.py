@@ -12,8 +12,16 @@ from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_command import stereo
 from workers._hls_master import Track
 from workers._hls_plan import SegmentType
-from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S
+from workers._hls_playlist import (
+    CLOCK_START_S,
+    INIT,
+    MEDIA_PLAYLIST,
+    SEGMENT_S,
+    IncompletePlaylistError,
+    read_media_playlist,
+)
 from workers._hls_tracks import SoundTrack, characteristics, chosen_by_players, default_of, folder_name, player_names
+from workers._hls_wholeness import is_whole, unwritten
 from workplatform.context import JobContext
 
 _CHANNELS = 2
@@ -84,6 +92,19 @@ def make_sounds(
         job.progress(0, f"transcoding {len(plan.sounds)} audio tracks, {progress.written_s:.0f} s done")
 
     run_ffmpeg(job, _command(source, plan, start_s, duration_s), folder=folder, making="the audio", tell=tell)
+    for sound in plan.sounds:
+        _check(folder / sound.track.folder)
+
+
+def _check(folder: Path) -> None:
+    """Raise NoSpaceError or EncoderError if a rendition is not written whole."""
+    try:
+        segments = read_media_playlist(folder / MEDIA_PLAYLIST).segments
+    except IncompletePlaylistError as error:
+        raise unwritten(folder, f"the playlist of {folder.name}") from error
+    for segment in segments:
+        if not is_whole(folder / segment.name):
+            raise unwritten(folder, f"{folder.name}/{segment.name}")
 
 
 def _command(source: Path, plan: SoundPlan, start_s: float, duration_s: float) -> list[str]:

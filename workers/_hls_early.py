@@ -4,7 +4,7 @@ A master at the final place lists this one rendition until the job's own takes i
 job fails; where an older stream is, it stays, and nothing is shown.
 """
 
-from workers._hls_master import MASTER, Package, Variant, master_playlist
+from workers._hls_master import MASTER, UNFINISHED, Package, Variant, master_playlist
 from workers._hls_measure import Measured, lone_rate, measure
 from workers._hls_playlist import INIT, MEDIA_PLAYLIST, SEGMENT_S, MediaPlaylist, media_playlist
 from workers._hls_resume import Groups
@@ -15,7 +15,6 @@ from workplatform.errors import BadInputError, StoreUnavailableError
 
 # Without a place to start, players begin near the end of a playlist that still grows.
 _TAGS = ("#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-START:TIME-OFFSET=0")
-_UNFINISHED = "what a job has done so far"
 # The lowest rendition is encoded alone for a while, then once more with the others. That costs about a quarter of what
 # all of them cost over the same time: this share of the video, and never more than so many groups.
 _AHEAD_SHARE = 0.05
@@ -98,7 +97,7 @@ class EarlyPlay:
             average_bandwidth=playlist.average_bandwidth,
             video_range=measured.video_range,
         )
-        return master_playlist(Package((variant,), (playlist,)), _UNFINISHED)
+        return master_playlist(Package((variant,), (playlist,)), UNFINISHED)
 
     def _show_text(self, name: str, text: str) -> None:
         path = self._output.path / name

@@ -8,7 +8,7 @@ from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_moments import count_pictures
 from workers._hls_playlist import MEDIA_PLAYLIST, media_playlist
 from workers._hls_resume import Groups
-from workers._hls_segments import Intake, OnSegment, SeamError
+from workers._hls_segments import Intake, OnSegments, SeamError
 from workers._hls_span import WHOLE, Span
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError, EncoderError
@@ -37,12 +37,12 @@ class Encoder:
         return [name for name in self.names if name not in self.copied]
 
 
-def encode(job: JobContext, encoder: Encoder, groups: Groups, on_segment: OnSegment) -> int:
+def encode(job: JobContext, encoder: Encoder, groups: Groups, on_segments: OnSegments) -> int:
     """Make what is missing of all renditions, and their playlists; return the number of pictures that each has."""
-    pictures = _go_on(job, encoder, groups, on_segment)
+    pictures = _go_on(job, encoder, groups, on_segments)
     if pictures is None:
         groups.forget()
-        intake = Intake(job, groups, encoder.names, seam=None, on_segment=on_segment)
+        intake = Intake(job, groups, encoder.names, seam=None, on_segments=on_segments)
         pictures = run(job, encoder, intake, WHOLE)
     if not pictures:
         raise BadInputError("damaged video: no picture of it could be decoded")
@@ -52,7 +52,7 @@ def encode(job: JobContext, encoder: Encoder, groups: Groups, on_segment: OnSegm
     return pictures
 
 
-def _go_on(job: JobContext, encoder: Encoder, groups: Groups, on_segment: OnSegment) -> int | None:
+def _go_on(job: JobContext, encoder: Encoder, groups: Groups, on_segments: OnSegments) -> int | None:
     """Continue what an earlier attempt began; None if there is nothing that can be continued."""
     names, was_tried = encoder.encoded, False
     for back in _SEAMS_TRIED:
@@ -61,7 +61,7 @@ def _go_on(job: JobContext, encoder: Encoder, groups: Groups, on_segment: OnSegm
             break
         was_tried = True
         job.log(f"going on after {seam.group} groups of segments that an earlier attempt has made")
-        intake = Intake(job, groups, names, seam=seam, on_segment=on_segment)
+        intake = Intake(job, groups, names, seam=seam, on_segments=on_segments)
         try:
             made = run(job, encoder, intake, seam.span) - intake.pictures_again
         except SeamError as error:
@@ -72,7 +72,7 @@ def _go_on(job: JobContext, encoder: Encoder, groups: Groups, on_segment: OnSegm
             job.log(f"going on there is not possible: {error.message}")
         else:
             if encoder.copied:
-                run(job, encoder, Intake(job, groups, encoder.copied, seam=None, on_segment=on_segment), WHOLE)
+                run(job, encoder, Intake(job, groups, encoder.copied, seam=None, on_segments=on_segments), WHOLE)
             return made + job.isolated(count_pictures, groups.smallest(names, seam.group))
     if was_tried:
         groups.start_over()

@@ -41,6 +41,9 @@ _HOLDS = "# holds "
 # What the master can say with three decimals.
 _LOWEST_FRAME_RATE = 0.001
 
+# What the master of a stream that is shown early was made from.
+UNFINISHED = "what a job has done so far"
+
 Attributes = dict[str, str]
 
 
@@ -217,6 +220,8 @@ def _track_attributes(track: Track) -> Attributes:
 def read_package(folder: Path, names: Sequence[str], origin: str) -> Package:
     """Read an output that has these renditions and was made from this origin. Raises IncompletePlaylistError."""
     lines = read_lines(folder / MASTER)
+    if f"{_ORIGIN}{UNFINISHED}" in lines:
+        raise IncompletePlaylistError("it is not finished")
     if f"{_ORIGIN}{origin}" not in lines:
         raise IncompletePlaylistError("it was made from another source or with other settings")
     try:

@@ -66,7 +66,7 @@ class MediaPlaylist:
     @property
     def target_s(self) -> int:
         """The least target duration, in whole seconds, that these segments allow; at 0 players would stop."""
-        return max(1, *(math.floor(segment.duration_s + 0.5) for segment in self.segments))
+        return max((1, *(math.floor(segment.duration_s + 0.5) for segment in self.segments)))
 
     @property
     def average_bandwidth(self) -> int:

@@ -48,17 +48,18 @@ class Renditions:
         if self.is_early and may_play_early(job, output):
             early = EarlyPlay(job, output, groups, lowest, self.video)
 
-        def on_segment(name: str, number: int) -> None:
+        def on_segments(name: str, numbers: Sequence[int]) -> None:
             # A copy may turn out not to fit, and all is made again.
             if self.are_final and not encoder.copied:
-                output.finish(groups.file(name, number))
+                for number in numbers:
+                    output.finish(groups.file(name, number))
             if early and name == lowest:
                 early.look()
 
         if early:
             early.look()
             self._go_ahead(job, encoder, groups, lowest, early)
-        return encode(job, encoder, groups, on_segment)
+        return encode(job, encoder, groups, on_segments)
 
     def _go_ahead(self, job: JobContext, encoder: Encoder, groups: Groups, lowest: str, early: EarlyPlay) -> None:
         """Make the first segments of the lowest rendition before all else, unless there are some."""
@@ -66,7 +67,7 @@ class Renditions:
         if ahead is None or groups.playlist(lowest).segments:
             return
         count, span = ahead
-        intake = Intake(job, groups, [lowest], seam=None, on_segment=lambda _name, _number: early.look(), at_most=count)
+        intake = Intake(job, groups, [lowest], seam=None, on_segments=lambda _name, _all: early.look(), at_most=count)
         run(job, encoder, intake, span)
 
     def _command(self, ladder: Ladder, names: Sequence[str], span: Span) -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.workers import _samples_video as samples
-from tests.workers._hls_runs import files_below
+from tests.workers._hls_runs import files_below, make_ladder
+from workers._ffmpeg import binary
 from workers._hls_models import HlsPayload
 from workers.hls import hls
 from workplatform.errors import (
@@ -128,4 +129,26 @@ def test_the_reason_of_a_failing_ffmpeg_is_in_the_error_and_the_log(
         hls(HlsPayload(input_path="film.mp4", output_dir="out"), run.job)
 
     assert run.lines[-2:] == said
+    assert files_below(tmp_path) == {"film.mp4", "ffmpeg"}
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (": > low/playlist.m3u8", "the playlist of low"),
+        ("for last in low/segment_00000.*; do head -c 1000 $last > cut; mv cut $last; done", "low/segment_00000"),
+    ],
+)
+@pytest.mark.parametrize("segment_type", ["ts", "fmp4"])
+def test_what_ffmpeg_could_not_write_and_did_not_tell_of_is_no_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str, sentence: str, segment_type: str
+) -> None:
+    samples.plain(tmp_path / "film.mp4")
+    forgetful = tmp_path / "ffmpeg"
+    forgetful.write_text(f'#!/bin/sh\n{binary()} "$@"\n{harm}\n')
+    forgetful.chmod(0o755)
+    monkeypatch.setenv("FFMPEG_BIN", str(forgetful))
+
+    with pytest.raises(EncoderError, match=f"ffmpeg has not written all of {sentence}"):
+        make_ladder(tmp_path / "film.mp4", segmentType=segment_type)
     assert files_below(tmp_path) == {"film.mp4", "ffmpeg"}
