@@ -11,7 +11,7 @@ from gunicorn.glogging import Logger
 from api.application import Api, build
 from api.fast_lane import FastLane
 from api.worker import ApiWorker
-from workplatform import bootstrap, logs, processes
+from workplatform import bootstrap, embedded, logs, processes
 from workplatform.alive import SignOfLife
 from workplatform.errors import PlatformError
 from workplatform.settings import Settings, load
@@ -86,6 +86,7 @@ def main() -> None:
         logs.configure(settings, "api")
         server = Server(settings)
         server.wsgi()
+        embedded.tell_broken_promise(settings)
     except PlatformError as error:
         sys.exit(f"Error: {error.message}")
     server.run()

@@ -44,15 +44,18 @@ class Announcer:
         """Seconds between announcements."""
         return self._settings.lease.total_seconds() / _A_LEASE
 
-    def announce(self, attempts: Sequence[tuple[str, int]], *, is_draining: bool) -> None:
-        """Say it once; `attempts` are the ids and fences of what runs. Raises StoreUnavailableError."""
+    def announce(self, attempts: Sequence[tuple[str, int]], *, is_draining: bool) -> bool:
+        """Say it once; `attempts` are the ids and fences of what runs.
+
+        Returns whether a job waits that could be claimed on this node. Raises StoreUnavailableError.
+        """
         with self._lock:
             if self._is_withdrawn:
-                return
+                return False
             age = timedelta(seconds=time.monotonic() - self._started_at)
             is_idle, self._was_idle = not attempts and self._was_idle, not attempts
             about = self._announcement(self._monitor.read(is_idle=is_idle), is_draining=is_draining)
-            self._register.announce(self._id, about, attempts=attempts, age=age, lifetime=self._settings.lease)
+            return self._register.announce(self._id, about, attempts=attempts, age=age, lifetime=self._settings.lease)
 
     def withdraw(self) -> None:
         """Be gone at once, and for good; raises StoreUnavailableError."""

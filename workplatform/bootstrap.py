@@ -69,7 +69,12 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     rules = sweeping_rules(settings.retention, settings.retentions, registry)
     connector = Connector(address(settings), patience_s=patience_s)
     types = {queue: [declared.name for declared in found] for queue, found in registry.queues.items()}
-    store = JobStore(connector, prefix=settings.key_prefix, admission=Admission(settings.queue_depth_max, types))
+    store = JobStore(
+        connector,
+        prefix=settings.key_prefix,
+        admission=Admission(settings.queue_depth_max, types),
+        is_durable=settings.durability == "always",
+    )
     limits = _limits(settings, registry, store)
     submitter = Submitter(registry, Wakeups().build, outputs_expire=settings.outputs_expire)
     callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)

@@ -16,15 +16,19 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import redis
+import structlog
 
 from workplatform import runlock
 from workplatform.errors import StoreUnavailableError
 from workplatform.processes import end_with_parent
 from workplatform.settings import Settings
+from workplatform.store.durability import Keeping, keeping
 
 # sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _POLL_S = 0.01
+
+_log = structlog.get_logger()
 
 
 def binary() -> Path:
@@ -158,23 +162,42 @@ class ServerFacts:
 
     version: str
     eviction: str
+    keeping: Keeping
 
 
 def facts(settings: Settings) -> ServerFacts:
-    """Ask the job store for its version and eviction policy.
+    """Ask the job store for its version, its eviction policy and its durability.
 
     Raises StoreUnavailableError if it does not answer.
     """
     try:
         with connect(settings) as client:
             info = client.info()
+            kept = keeping(client)
     except redis.RedisError as error:
         raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
     version = info.get("valkey_version") or info.get("redis_version", "unknown")
     return ServerFacts(
         version=f"{'Valkey' if 'valkey_version' in info else 'Redis'} {version}",
         eviction=str(info.get("maxmemory_policy", "")),
+        keeping=kept,
     )
+
+
+def broken_promise(settings: Settings, facts: ServerFacts) -> str:
+    """Tell what the job store does not keep of DURABILITY; empty if it keeps it."""
+    if facts.keeping is Keeping.NOT:
+        return "it has no append-only file (appendonly no): its restart loses jobs"
+    if settings.durability == "always" and facts.keeping is Keeping.WITHIN_A_SECOND:
+        return "DURABILITY=always needs appendfsync always, or Redis 7.2 for WAITAOF: a loss of power loses a second"
+    return ""
+
+
+def tell_broken_promise(settings: Settings) -> None:
+    """Log what the job store does not keep of DURABILITY; of one that is not there yet, the doctor tells."""
+    with suppress(StoreUnavailableError):
+        if broken := broken_promise(settings, facts(settings)):
+            _log.error("durability_not_kept", durability=settings.durability, reason=broken)
 
 
 @contextmanager

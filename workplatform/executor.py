@@ -42,6 +42,8 @@ class Executor:
         self._worker = worker
         self.takes_next = takes_next
         self.is_draining = False
+        self.taken = 0  # messages that Celery ever brought
+        self._serving: set[int] = set()
         self._is_held_up = False
         self._claims = uuid.uuid4().hex
         self._numbers = count(1)
@@ -67,6 +69,22 @@ class Executor:
         The claim is on its way while the thread that is to run the job still wakes up. Claiming the next job in the
         step that settles the last one spares a loaded worker the way through Celery's loop.
         """
+        self.taken += 1
+        self._serving.add(self.taken)
+        return partial(self._serve, self.taken, self._begun(job_type, job_id, priority))
+
+    @property
+    def serving(self) -> int:
+        """How many of the pool's threads have something to do."""
+        return len(self._serving)
+
+    def _serve(self, number: int, run: Callable[[], None]) -> None:
+        try:
+            run()
+        finally:
+            self._serving.discard(number)
+
+    def _begun(self, job_type: JobType, job_id: str, priority: int) -> Callable[[], None]:
         message = self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
         if self.is_draining:
             return partial(self._give_back, job_id, message)

@@ -89,6 +89,10 @@ class Settings(BaseModel):
     heartbeat: Seconds = Field(
         timedelta(seconds=1), description="Seconds between renewals of a lease, and until a cancellation is noticed"
     )
+    deaf_after: Seconds = Field(
+        timedelta(seconds=15),
+        description="Seconds after which a worker that takes none of the jobs it could take starts again",
+    )
     shutdown_grace: Seconds = Field(
         timedelta(seconds=10), description="Seconds that running jobs get to end when the platform stops"
     )
@@ -98,7 +102,7 @@ class Settings(BaseModel):
     )
     outputs_expire: bool = Field(False, description="What jobs make below DATA_DIR is removed with them")
     durability: Literal["everysec", "always"] = Field(
-        "everysec", description="How often the embedded server syncs its append-only file to disk"
+        "everysec", description="always: what is acknowledged is on disk; everysec: within a second"
     )
     ffmpeg_bin: str = Field("", description="The ffmpeg program; empty takes the one that came with pip")
     chromium_bin: str = Field("", description="The Chromium for downloads that need a browser; empty finds one")

@@ -6,6 +6,7 @@ running jobs get the grace, then go back to their queue without losing an attemp
 
 import logging
 import os
+import signal
 import threading
 import warnings
 from contextlib import suppress
@@ -24,6 +25,7 @@ from workplatform.bootstrap import Platform, build
 from workplatform.bulletins import EVERY_S, Bulletins
 from workplatform.celery_app import Consumer, add_task, app, signals
 from workplatform.children import ChildPool
+from workplatform.deafness import Watchdog
 from workplatform.errors import PlatformError, SettingsError, StoreUnavailableError
 from workplatform.executor import Executor
 from workplatform.gauge import Gauge
@@ -51,6 +53,8 @@ class Crew:
         settings = platform.settings
         self._platform = platform
         self._announcer = Announcer(platform.store.workers, settings, name=worker, queues=queues, slots=slots)
+        self._slots = slots
+        self._watchdog = Watchdog(settings.deaf_after, every_s=self._announcer.every_s)
         self._sign = SignOfLife(settings.alive_folder, f"worker-{'+'.join(queues)}")
         self._journals = Journals(settings.run_dir / "attempts")
         self._remotes = remotes_of(settings, platform.outbound)
@@ -61,7 +65,7 @@ class Crew:
             interval=settings.heartbeat,
             lease=settings.lease,
             chores=(
-                Chore(self._announcer.every_s, self._announce),
+                Chore(self._announcer.every_s, self._announce_and_watch),
                 Chore(EVERY_S, self._bulletins.tell_progress),
                 Chore(_SWEPT_EVERY_LEASES * settings.lease.total_seconds(), self._sweep),
             ),
@@ -126,8 +130,17 @@ class Crew:
             bulletins=self._bulletins,
         )
 
-    def _announce(self) -> None:
-        self._announcer.announce(self._heart.attempts, is_draining=self.executor.is_draining)
+    def _announce(self) -> bool:
+        return self._announcer.announce(self._heart.attempts, is_draining=self.executor.is_draining)
+
+    def _announce_and_watch(self) -> None:
+        """Announce, and end in order if nothing comes although something is there: whoever started us does so again."""
+        has_claimable = self._announce()
+        executor = self.executor
+        could_take = has_claimable and not executor.is_draining and executor.serving < self._slots
+        if self._watchdog.is_deaf(could_take=could_take, taken=executor.taken):
+            _log.critical("worker_is_deaf", taken=executor.taken, running=self._heart.running)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _announce_end(self) -> None:
         with suppress(StoreUnavailableError):  # the announcements that follow say it too

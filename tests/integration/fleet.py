@@ -31,6 +31,12 @@ class Server:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
         embedded.wait_ready(self._settings)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without any chance to say goodbye."""
         self._end(signal.SIGKILL)
@@ -61,6 +67,10 @@ class Fleet:
         """Start a role in a process group of its own."""
         return self._popen([sys.executable, "-m", "workplatform", *words], env)
 
+    def start_command(self, command: list[str], **env: str) -> subprocess.Popen[bytes]:
+        """Start a role by a command of the test's own."""
+        return self._popen(command, env)
+
     def start_celery(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a worker with Celery's own command line."""
         return self._popen([sys.executable, "-m", "celery", "-A", "workplatform.celery_app", "worker", *words], {})
@@ -73,7 +83,7 @@ class Fleet:
 
     def wait_served(self, queue: str) -> None:
         """Wait until a worker serves the queue."""
-        eventually(lambda: queue in self.platform.store.queues.states().served)
+        eventually(lambda: queue in self.platform.store.queues.states().served, within_s=60)
 
     def submit(self, job_type: str, payload: dict[str, Any] | None = None, **more: Any) -> str:
         """Submit a job; returns its id."""

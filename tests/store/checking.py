@@ -5,14 +5,14 @@ from workplatform.store.fsck.findings import Difference
 from workplatform.store.fsck.survey import Survey
 
 
-def survey(connector: Connector) -> Survey:
-    """Return a check of the store `test:`, in which every job takes a slot unless its claimant has none."""
-    return Survey(connector, prefix="test:", takes_slot=lambda _: True, patience_s=0.0)
+def survey(connector: Connector, *, takes_slot: bool = False) -> Survey:
+    """Return a check of the store `test:`, in which every running job has to take a slot, or none has to."""
+    return Survey(connector, prefix="test:", takes_slot=lambda _: takes_slot, patience_s=0.0)
 
 
-def differences(connector: Connector) -> list[Difference]:
+def differences(connector: Connector, *, takes_slot: bool = False) -> list[Difference]:
     """Return what the check finds."""
-    return list(survey(connector).differences())
+    return list(survey(connector, takes_slot=takes_slot).differences())
 
 
 def places_in_doubt(connector: Connector) -> list[Difference]:

@@ -111,13 +111,13 @@ def test_a_broken_place_is_told_and_mended(
     store: JobStore, connector: Connector, make: Callable[[JobStore], NewJob], damage: Break, kind: str, sentence: str
 ) -> None:
     job = make(store)
-    assert differences(connector) == []
+    assert differences(connector, takes_slot=True) == []
     damage(connector.client, job.id)
-    check = survey(connector)
+    check = survey(connector, takes_slot=True)
     [found] = check.differences()
     assert (found.kind, sentence in found.sentence) == (kind, True), found
     assert check.mend(found)
-    assert differences(connector) == []
+    assert differences(connector, takes_slot=True) == []
 
 
 def test_what_a_job_claims_is_missed_and_given_back(store: JobStore, connector: Connector) -> None:

@@ -82,6 +82,10 @@ def _store(settings: Settings) -> Iterator[Finding]:
             yield Finding("fail", "job store", error.message, "start that server, or correct REDIS_URL")
         return
     yield Finding("ok", "job store", f"{facts.version} answers at {where}")
+    if broken := embedded.broken_promise(settings, facts):
+        yield Finding("fail", "durability", broken, "set appendonly yes, and appendfsync as DURABILITY, on that server")
+    else:
+        yield Finding("ok", "durability", f"DURABILITY={settings.durability}, kept {facts.keeping}")
     if facts.eviction == "noeviction":
         yield Finding("ok", "eviction policy", "noeviction")
     else:

@@ -12,12 +12,19 @@ import redis
 from redis.connection import AbstractConnection
 
 from workplatform.errors import StoreUnavailableError
+from workplatform.store.durability import Keeping, keeping
 from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
 from workplatform.store.refusals import why_not_now
 
 Word = str | bytes | int | float
 
 _PAUSE_S: Final = 0.1
+# What a caller is told to have happened.
+_TOLD: Final = frozenset(
+    {"submit", "submit_once", "create_flow", "cancel", "retry", "pause", "put_schedule", "drop_schedule"}
+)
+_WAITAOF: Final[tuple[Any, ...]] = ("WAITAOF", 1, 0, 1400)
+_WAIT_FOR_DISK: Final = hiredis.pack_command(_WAITAOF)
 _LONGEST_CONNECT_S: Final = 3.0
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
 _PARTS: Final = (
@@ -49,7 +56,9 @@ _SOURCES: Final = {
 # What adds work is refused while Redis is out of memory. What carries work on or ends it goes on: it frees some.
 _ADDING: Final = frozenset({"submit", "submit_once", "create_flow", "fire", "put_schedule"})
 # What reads alone goes on while Redis takes no writes at all.
-_READING: Final = frozenset({"due", "due_schedules", "groups", "list", "list_flows", "queues", "workers"})
+_READING: Final = frozenset(
+    {"deliveries", "due", "due_schedules", "errors", "failures", "groups", "list", "list_flows", "queues", "workers"}
+)
 
 
 class Connector:
@@ -92,12 +101,15 @@ class Connector:
 class Scripts:
     """The Lua scripts of `lua/`, called by name. Safe to use from many threads: a call has its socket for itself.
 
+    Where they are to be durable, what a caller is told of is on Redis's disk before, if Redis can tell.
     A socket goes back when the call is over. It does not belong to a thread: the API's greenlets, which are threads to
     Python, come and go with every client, and each would leave one behind.
     """
 
-    def __init__(self, connector: Connector, *, prefix: str) -> None:
+    def __init__(self, connector: Connector, *, prefix: str, is_durable: bool = False) -> None:
         self._connector = connector
+        self._is_durable = is_durable
+        self._keeping: Keeping | None = None
         self._idle: list[AbstractConnection] = []
         self._sources = _load(prefix)
         self._digests = {
@@ -130,10 +142,11 @@ class Scripts:
                 time.sleep(_PAUSE_S)
 
     def _evaluate(self, name: str, words: tuple[Word, ...]) -> Any:
+        is_awaited = self._is_durable and name in _TOLD and self._waits_for_disk()
         try:
-            return self._ask(("EVALSHA", self._digests[name], 0, *words))
+            return self._ask(("EVALSHA", self._digests[name], 0, *words), is_awaited=is_awaited)
         except redis.exceptions.NoScriptError:
-            return self._ask(("EVAL", self._sources[name], 0, *words))
+            return self._ask(("EVAL", self._sources[name], 0, *words), is_awaited=is_awaited)
 
     def begin(self, name: str, *words: Word) -> Callable[[], Any]:
         """Send a script's call without waiting; the function returned waits for the answer, once, in any thread.
@@ -147,20 +160,36 @@ class Scripts:
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         return partial(self._receive, connection)
 
-    def _ask(self, command: tuple[Any, ...]) -> Any:
-        return self._receive(self._send([hiredis.pack_command(command)]))
+    def _ask(self, command: tuple[Any, ...], *, is_awaited: bool = False) -> Any:
+        connection = self._send([hiredis.pack_command(command)])
+        if not is_awaited:
+            return self._receive(connection)
+        answer = self._read(connection)
+        connection.send_packed_command([_WAIT_FOR_DISK], check_health=False)
+        written, _ = self._receive(connection)
+        if not written:
+            raise StoreUnavailableError("Redis has not brought it to its disk in time; it may still do so")
+        return answer
+
+    def _waits_for_disk(self) -> bool:
+        if self._keeping is None:
+            self._keeping = self._connector.read(keeping)
+        return self._keeping is Keeping.ON_REQUEST
 
     def _receive(self, connection: AbstractConnection) -> Any:
+        answer = self._read(connection)
+        self._idle.append(connection)
+        return answer
+
+    def _read(self, connection: AbstractConnection) -> Any:
         try:
-            answer = connection.read_response()
+            return connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)
             raise
         except BaseException:  # whatever broke off the call: an answer may still be on its way
             self._connector.discard(connection)
             raise
-        self._idle.append(connection)
-        return answer
 
     def _send(self, packed: list[bytes]) -> AbstractConnection:
         """Send a command over an idle socket, or over a new one if the server has closed those."""

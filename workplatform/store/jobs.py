@@ -61,9 +61,11 @@ _SETTLE_PATIENCE_S: Final = 120.0
 class JobStore:
     """Every transition of a job, atomic in Redis. Methods raise StoreUnavailableError when Redis does not answer."""
 
-    def __init__(self, connector: Connector, *, prefix: str, admission: Admission | None = None) -> None:
+    def __init__(
+        self, connector: Connector, *, prefix: str, admission: Admission | None = None, is_durable: bool = False
+    ) -> None:
         self._connector = connector
-        self._scripts = Scripts(connector, prefix=prefix)
+        self._scripts = Scripts(connector, prefix=prefix, is_durable=is_durable)
         self._admission = admission or Admission()
         self.keys = Keys(prefix)
         self.workers = WorkerRegister(self._scripts)

@@ -68,12 +68,17 @@ class WorkerRegister:
         attempts: Sequence[tuple[str, int]] = (),
         age: timedelta = timedelta(0),
         lifetime: timedelta,
-    ) -> None:
-        """Note that a worker lives, until the lifetime is over; its queues are served unless it drains."""
+    ) -> bool:
+        """Note that a worker lives, until the lifetime is over; its queues are served unless it drains.
+
+        Returns whether a job of its first queue waits and could be claimed on its node, whatever the worker runs.
+        """
         running = " ".join(f"{job_id}:{fence}" for job_id, fence in attempts)
         takes_jobs = int(not about.is_draining)
-        note = (orjson.dumps(about), running, _ms(age))
-        CLOCK.learn(int(self._scripts("announce", worker_id, _ms(lifetime), takes_jobs, *note, *about.queues)))
+        note = (orjson.dumps(about), running, _ms(age), about.node, about.node_slots)
+        now, has_claimable = self._scripts("announce", worker_id, _ms(lifetime), takes_jobs, *note, *about.queues)
+        CLOCK.learn(int(now))
+        return bool(has_claimable)
 
     def withdraw(self, worker_id: str, queues: Sequence[str]) -> None:
         """Forget a worker at once."""

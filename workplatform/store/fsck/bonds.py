@@ -54,6 +54,8 @@ class BondCheck:
             yield _wrong(job_id, f"waits for {int(left or 0)} jobs and is noted with {sum(noted)}")
         elif not sum(noted) and doom is None:
             yield _wrong(job_id, "waits for no job that has not ended")
+        if doom is not None:  # it will end, though a parent that has failed may begin again meanwhile
+            return
         for parent, is_noted, stands, telling in zip(parents, noted, found[1::3], found[2::3], strict=True):
             yield from _of_parent(job_id, parent, is_noted, _Stand(stands, telling))
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from workplatform.store.fsck.places import FIELDS, Fields
 
-Kind = Literal["record", "missing", "stray", "score", "message", "stream", "schedule", "group", "unknown"]
+Kind = Literal["record", "missing", "stray", "score", "message", "stream", "schedule", "group", "error", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Names(Keys):
         self.former_finished = f"{prefix}finished"
         self.doomed = f"{prefix}doomed"
         self.releasing = f"{prefix}releasing"
+        self.idle_errors = f"{prefix}errors:idle"
 
     def index(self, job_type: str, status: Status) -> str:
         """Return the key of the jobs of a type in a status."""
@@ -57,6 +58,14 @@ class Names(Keys):
     def alike(self, fingerprint: str) -> str:
         """Return the key of the failed jobs whose errors are alike."""
         return f"{self.prefix}alike:{fingerprint}"
+
+    def error(self, fingerprint: str) -> str:
+        """Return the key of what is counted of errors that are alike."""
+        return f"{self.prefix}error:{fingerprint}"
+
+    def errors(self, order: str, job_type: str) -> str:
+        """Return the key of a type's errors in an order."""
+        return f"{self.prefix}errors:{order}:{job_type}"
 
     def slots(self, node: str) -> str:
         """Return the key of the jobs that take a slot of a node."""

@@ -11,6 +11,7 @@ from workplatform.states import Status
 from workplatform.store.connection import Connector, Scripts
 from workplatform.store.fsck.bonds import BondCheck
 from workplatform.store.fsck.books import BookCheck
+from workplatform.store.fsck.errors import ErrorCheck
 from workplatform.store.fsck.findings import Difference
 from workplatform.store.fsck.members import MemberCheck
 from workplatform.store.fsck.messages import MessageCheck
@@ -25,6 +26,7 @@ Check = Callable[[Sequence[str]], Iterator[Difference]]
 
 # Longer than the scheduler needs to notice a lost message and to bring it back.
 PATIENCE_S: Final = 8.0
+_OF_KOMBU: Final = "_kombu."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Survey:
         self._messages = MessageCheck(reader, keys, patience_s=patience_s)
         self._books = BookCheck(reader, keys)
         self._bonds = BondCheck(reader, keys)
+        self._errors = ErrorCheck(reader, keys)
         self._families = self._all_families()
         self.jobs = 0
         self.keys = 0
@@ -84,7 +87,7 @@ class Survey:
         groups: dict[str, tuple[_Family, list[str]]] = {}
         for name, found_type in types.items():
             family = self._family(name)
-            if found_type == "none":  # gone since it was named
+            if found_type == "none" or name.startswith(_OF_KOMBU):  # "none": gone since it was named
                 continue
             key = self._keys.prefix + name
             if family is None:
@@ -129,14 +132,16 @@ class Survey:
             ("idempotency:", "hash", books.of_passing),
             ("worker:", "hash", books.of_passing),
             *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:", "offers")),
-            *((name, "set", _nothing) for name in ("types", "refills", "_kombu.binding.")),
+            *((name, "set", _nothing) for name in ("types", "refills")),
             ("sequence", "string", _nothing),
             ("bucket:", "string", _nothing),
             *((name, "hash", _nothing) for name in ("rules", "standing:", "limits", "limits:", "rounds:")),
             ("backlog:", "list", _nothing),
             *((name, "zset", listed) for name in ("failures:", "alike:")),
-            *((name, "zset", _nothing) for name in ("tagged:", "errors:", "retries", "retrying", "expiring")),
-            *((name, "hash", _nothing) for name in ("error:", "retry:")),
+            *((name, "zset", _nothing) for name in ("tagged:", "retries", "retrying", "expiring")),
+            ("retry:", "hash", _nothing),
+            ("error:", "hash", self._errors.of_errors),
+            ("errors:", "zset", _each(self._errors.of_listed)),
             ("codes:", "set", _nothing),
             ("events", "stream", _nothing),  # read by itself, from its beginning to its end
         ]

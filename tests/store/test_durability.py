@@ -1,0 +1,97 @@
+"""What is acknowledged is on disk: by the server at once, or because it was waited for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.builders import a_job
+from workplatform import embedded
+from workplatform.cli.doctor import Finding, examine
+from workplatform.settings import Settings, load
+from workplatform.store.connection import Connector
+from workplatform.store.durability import Keeping, keeping
+from workplatform.store.jobs import JobStore
+
+
+@contextmanager
+def configured(connector: Connector, **options: str) -> Iterator[None]:
+    before = {name: str(connector.client.config_get(name)[name]) for name in options}
+    _set(connector, options)
+    try:
+        yield
+    finally:
+        _set(connector, before)
+
+
+def _set(connector: Connector, options: dict[str, str]) -> None:
+    for name, value in options.items():
+        connector.client.config_set(name, value)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"appendonly": "yes", "appendfsync": "always"}, Keeping.AT_ONCE),
+        ({"appendonly": "yes", "appendfsync": "everysec"}, Keeping.ON_REQUEST),
+        ({"appendonly": "no"}, Keeping.NOT),
+    ],
+)
+def test_how_a_server_keeps_what_it_writes_is_asked_of_it(
+    connector: Connector, options: dict[str, str], expected: Keeping
+) -> None:
+    with configured(connector, **options):
+        assert keeping(connector.client) is expected
+
+
+def test_a_server_that_does_not_show_its_configuration_is_asked_otherwise(connector: Connector) -> None:
+    client = connector.client
+    client.acl_setuser("hosted", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-config"])
+    try:
+        client.execute_command("AUTH", "hosted", "any")
+        assert keeping(client) is Keeping.ON_REQUEST
+    finally:
+        connector.client.connection_pool.disconnect()
+        connector.client.acl_deluser("hosted")
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_what_is_acknowledged_is_on_disk_where_that_is_promised(connector: Connector, is_durable: bool) -> None:
+    store = JobStore(connector, prefix="test:", is_durable=is_durable)
+    store.create([a_job()])
+    calls = [str(entry["command"]) for entry in slow_log(connector, lambda: store.create([a_job()]))]
+    assert any("WAITAOF" in call for call in calls) == is_durable
+
+
+def slow_log(connector: Connector, act: object) -> list[dict[str, object]]:
+    """Return every command that the server ran meanwhile."""
+    client = connector.client
+    with configured(connector, **{"slowlog-log-slower-than": "0"}):
+        client.slowlog_reset()
+        assert callable(act)
+        act()
+        entries: list[dict[str, object]] = client.slowlog_get(50)
+    return entries
+
+
+def test_the_doctor_names_a_promise_that_is_not_kept(server: str, connector: Connector, tmp_path: Path) -> None:
+    environ = {"QUEUE_TYPE": "redis", "REDIS_URL": server, "DATA_DIR": str(tmp_path), "DURABILITY": "always"}
+    settings = load(environ, env_file=tmp_path / "none").settings
+    assert durability(settings).verdict == "ok", "WAITAOF keeps it"
+    with configured(connector, appendonly="no"):
+        found = durability(settings)
+    assert (found.verdict, "loses jobs" in found.detail) == ("fail", True)
+
+
+def durability(settings: Settings) -> Finding:
+    """Return the doctor's finding."""
+    return next(finding for finding in examine(settings) if finding.subject == "durability")
+
+
+def test_a_promise_that_an_old_server_cannot_keep_is_told(tmp_path: Path) -> None:
+    settings = load({"DURABILITY": "always"}, env_file=tmp_path / "none").settings
+    old = embedded.ServerFacts("Redis 7.0.15", "noeviction", Keeping.WITHIN_A_SECOND)
+    assert "WAITAOF" in embedded.broken_promise(settings, old)
+    relaxed = settings.model_copy(update={"durability": "everysec"})
+    assert embedded.broken_promise(relaxed, old) == ""

@@ -1,0 +1,51 @@
+"""Durability: whether what was acknowledged outlives a loss of power, and what has to be done for it."""
+
+from enum import StrEnum
+from typing import Final
+
+import redis
+from redis.exceptions import RedisError, ResponseError
+
+_ERRORS: Final = (redis.ConnectionError, redis.TimeoutError)
+
+
+class Keeping(StrEnum):
+    """How a server keeps what it has acknowledged."""
+
+    AT_ONCE = "at once"
+    """Every write is on disk before it is answered (appendfsync always)."""
+
+    ON_REQUEST = "on request"
+    """Within a second, and WAITAOF tells when (Redis 7.2 or newer, with an append-only file)."""
+
+    WITHIN_A_SECOND = "within a second"
+    """Nothing tells when: an older server with an append-only file."""
+
+    NOT = "not"
+    """There is no append-only file; what is written between two snapshots is lost with the server."""
+
+
+def keeping(client: redis.Redis) -> Keeping:
+    """Ask a server how it keeps what it writes; raises redis's ConnectionError or TimeoutError.
+
+    Hosted servers often do not let their configuration be read: then what WAITAOF says counts.
+    """
+    known = _configured(client)
+    if known.get("appendonly") == "yes" and known.get("appendfsync") == "always":
+        return Keeping.AT_ONCE
+    if known.get("appendonly") == "no":
+        return Keeping.NOT
+    try:
+        client.execute_command("WAITAOF", 1, 0, 1)
+    except ResponseError as error:
+        return Keeping.NOT if "appendonly is disabled" in str(error) else Keeping.WITHIN_A_SECOND
+    return Keeping.ON_REQUEST
+
+
+def _configured(client: redis.Redis) -> dict[str, str]:
+    try:
+        return {str(name): str(value) for name, value in client.config_get("appendonly", "appendfsync").items()}
+    except _ERRORS:
+        raise
+    except RedisError:
+        return {}
