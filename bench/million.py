@@ -63,7 +63,7 @@ class Cost:
     server_s: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """One of the two platforms, and how many finished jobs it has to begin with."""
 
