@@ -8,6 +8,7 @@ import pytest
 
 from tests.workers import _samples_video as samples
 from tests.workers._seams import die_after, left_by, tapes, work
+from workplatform.hls_check import check
 
 SECONDS = 30
 
@@ -82,6 +83,13 @@ def test_one_group_is_not_worth_going_on_with(tmp_path: Path) -> None:
     die_after(source, 1)
     assert not [line for line in work(source, attempt=2) if "going on" in line]
     assert len(tapes(tmp_path / "out")["low"].pictures) == SECONDS * 10
+
+
+def test_segments_that_were_encrypted_already_are_made_again(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4")
+    die_after(source, 3, encryption="aes-128")
+    assert not [line for line in work(source, attempt=2, encryption="aes-128") if "going on" in line]
+    assert not check(tmp_path / "out").errors
 
 
 def test_groups_that_do_not_fit_are_made_again(tmp_path: Path) -> None:
