@@ -49,8 +49,9 @@ class WorkingCopy:
         previous = self._require_usable()
         self.job.stage("checking out")
         self.job.confirm()
-        journal = self._prepare(previous, commit)
+        journal = self._new_journal(previous)
         try:
+            self._prepare(journal, commit)
             stashed = self._check_out(commit, journal)
             self._build_and_check(commit)
             self.job.confirm()
@@ -82,12 +83,14 @@ class WorkingCopy:
             raise BadInputError(f"{self.payload.directory} is a working copy of git without a commit: remove it first")
         return lines[0]
 
-    def _prepare(self, previous: str | None, commit: str) -> dict[str, Any]:
-        """Copy aside what git could not bring back, and note what is about to change."""
+    def _new_journal(self, previous: str | None) -> dict[str, Any]:
         journal: dict[str, Any] = {"phase": "copying", "previous": previous, "stashed": None, "kept": None}
-        journal |= {"existed": self.place.directory.is_dir(), "known": [], "unknown": [], "copied": []}
+        return journal | {"existed": self.place.directory.is_dir(), "known": [], "unknown": [], "copied": []}
+
+    def _prepare(self, journal: dict[str, Any], commit: str) -> None:
+        """Copy aside what git could not bring back, and note what is about to change."""
         self.place.journal.write(journal)
-        if previous is not None:
+        if journal["previous"] is not None:
             own = self._own()
             journal |= self._local(own, commit)
             local = [*journal["known"], *journal["unknown"]]
@@ -97,7 +100,6 @@ class WorkingCopy:
             self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot)
         journal["phase"] = "changing"
         self.place.journal.write(journal)
-        return journal
 
     def _local(self, own: Git, commit: str) -> dict[str, list[str]]:
         """Return what nobody committed: changes of files that git knows, and files that it does not know.

@@ -5,12 +5,15 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from workers._deploy_place import remove
 from workers._git_reading import others
+from workplatform.errors import NoSpaceError
+from workplatform.shortage import is_out_of_space
 
 _FICLONE: Final = 0x4004_9409  # ioctl_ficlone(2)
+_BLOCK: Final = 1 << 20
 
 
 def take(directory: Path, names: Sequence[str], snapshot: Path) -> None:
@@ -75,20 +78,28 @@ def mark_of(path: Path) -> list[int] | None:
 
 
 def _copy(source: Any, target: Any, *, follow_symlinks: bool = False) -> Any:  # noqa: ARG001 - copytree's signature
-    if os.path.islink(source) or not _cloned(source, target):  # noqa: PTH114 - copytree gives either kind of path
+    if os.path.islink(source):  # noqa: PTH114 - copytree gives either kind of path
         shutil.copy2(source, target, follow_symlinks=False)
         return target
-    shutil.copystat(source, target, follow_symlinks=False)
-    return target
-
-
-def _cloned(source: Any, target: Any) -> bool:
     with open(source, "rb") as old, open(target, "wb") as new:  # noqa: PTH123 - see above
         try:
             fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
         except OSError:
-            return False
-    return True
+            # Into the file that is open: ext4 would write one that is emptied once more to the disk when it is closed.
+            _pour(old, new)
+    shutil.copystat(source, target, follow_symlinks=False)
+    return target
+
+
+def _pour(old: BinaryIO, new: BinaryIO) -> None:
+    """Copy the bytes; a full disk is no fault of this one file, so that copying a folder ends with it."""
+    try:
+        shutil.copyfileobj(old, new, _BLOCK)
+        new.flush()
+    except OSError as error:
+        if is_out_of_space(error):
+            raise NoSpaceError("the disk has no room for a copy of what a failed build could destroy") from error
+        raise
 
 
 def _only_what_can_be_copied(folder: Any, names: list[str]) -> list[str]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import small_disk
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
 from workers.deploy import deploy
 from workplatform.children import ChildPool
-from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
+from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError, NoSpaceError
 from workplatform.registry import preloads
 
 
@@ -150,6 +151,20 @@ def test_filters_in_the_working_copys_own_configuration_do_not_run(
     assert project.deploy(buildCommand="true")["stashed"]["files"] == ["page"]
     assert project.read("page") == "two"
     assert not lure.exists()
+
+
+def test_a_disk_without_room_for_the_copy_leaves_everything_as_it_was(tmp_path: Path, children: ChildPool) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        repository = Repository(disk / "repo")
+        repository.commit("Begin", page="one", __gitignore="dist\n")
+        project = Project(disk, children)
+        project.deploy(buildCommand="mkdir dist; head -c 4500000 /dev/zero > dist/large")
+        (project.site / "page").write_text("edited")
+        with pytest.raises(NoSpaceError, match="no room for a copy"):
+            project.deploy(buildCommand="rm dist/large")
+        assert (project.site / "dist" / "large").stat().st_size == 4_500_000
+        assert project.read("page") == "edited"
+        assert not (disk / ".site.deploy" / "snapshot").exists()
 
 
 def test_a_working_copy_without_a_commit_is_left_alone(tmp_path: Path, children: ChildPool) -> None:
