@@ -11,10 +11,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+import orjson
 import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform
+from workplatform.callbacks import CALLBACK_TYPE
 from workplatform.doorkeeping import Doorkeeper
 from workplatform.endings import after_failure, describe, expiry
 from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerLostError
@@ -111,6 +113,7 @@ class Scheduler:
             error=kept_error(record.type, following.error or {}),
             wakeup=self._submitter.wakeup(record),
             callbacks=callbacks,
+            found=orjson.dumps({"error": error.message}) if record.type == CALLBACK_TYPE else b"",
         )
         if self._store.reap(job_id, record.fence, settlement):
             _log.warning("worker_lost", job_id=job_id, worker=record.worker, status=following.status.value)

@@ -6,9 +6,11 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from tests.api.running import JOB
-from tests.builders import a_claimant, a_job, completed
+from tests.builders import GONE, a_claimant, a_job, completed
 from tests.documents import blocks
+from tests.waiting import eventually
 from workplatform.bootstrap import Platform
+from workplatform.scheduler import Scheduler
 from workplatform.states import Event, Status
 from workplatform.store.records import NewJob, Settlement
 
@@ -68,6 +70,21 @@ def test_a_delivery_is_sent_again_on_request_but_not_while_it_is_queued(
     accepted = client.post(path)
     assert (accepted.status_code, accepted.get_json()) == (202, {"deliveryId": delivery.id, "status": "queued"})
     assert platform.store.get(delivery.id).status is Status.QUEUED
+
+
+def test_an_attempt_whose_worker_died_is_shown_with_that_as_its_error(client: FlaskClient, platform: Platform) -> None:
+    job_id, delivery = ended(client, platform)
+    platform.store.claim(delivery.id, a_claimant(worker="w7", lease=GONE), claim="a", message=b"{}")
+    scheduler = Scheduler(platform)
+
+    def attempts() -> list[dict[str, Any]]:
+        scheduler.tick()
+        [shown] = client.get(f"/api/jobs/{job_id}/deliveries").get_json()["deliveries"]
+        found: list[dict[str, Any]] = shown["attempts"]
+        return found
+
+    [attempt] = eventually(attempts)
+    assert attempt["error"] == "worker w7 went silent in attempt 1"
 
 
 def test_what_is_not_there_is_not_found(client: FlaskClient, platform: Platform) -> None:

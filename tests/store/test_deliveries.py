@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import GONE, a_claimant, a_job, a_message, backing_off, claim, completed, failed, pop
+from tests.waiting import eventually
 from workplatform.errors import IllegalTransitionError, JobNotFoundError
 from workplatform.retention import sweeping_rules
-from workplatform.states import Status
+from workplatform.states import Event, Status
 from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import Grant, NewJob, Refusal, Settlement
+from workplatform.store.records import Beat, Grant, NewJob, Refusal, Settlement
 
 
 def a_delivery(about: str, *, tells: str = "completed", whilst: str = "") -> NewJob:
@@ -102,11 +103,22 @@ def test_an_attempt_that_was_made_while_its_job_was_cancelled_is_kept(store: Job
 def test_an_attempt_of_a_zombie_is_not_kept(store: JobStore) -> None:
     grant, delivery = ended(store)
     zombie = claim(store, delivery, a_claimant(lease=GONE), word="a")
-    store.settle(zombie.id, zombie.fence, Settlement(Status.QUEUED, completed().event, "nothing", wakeup=b"{}"))
+    store.settle(zombie.id, zombie.fence, Settlement(Status.QUEUED, Event.QUEUED, "nothing", wakeup=b"{}"))
     claim(store, delivery, word="b")
     assert not store.settle(zombie.id, zombie.fence, with_note(completed(), b"{}")).is_accepted
     [found] = store.deliveries.about(grant.id)
     assert not found.attempts
+
+
+def test_an_attempt_whose_worker_died_is_kept_when_its_lease_has_run_out_and_not_before(store: JobStore) -> None:
+    grant, delivery = ended(store)
+    lost = with_note(Settlement(Status.QUEUED, Event.RETRYING, "retry", wakeup=b"{}"), b'{"error":"silent"}')
+    attempt = claim(store, delivery, word="a")
+    assert not store.reap(attempt.id, attempt.fence, lost)
+    assert not store.deliveries.about(grant.id)[0].attempts
+    store.beat(GONE, [Beat(attempt.id, attempt.fence)])
+    eventually(lambda: store.reap(attempt.id, attempt.fence, lost))
+    assert [each.found for each in store.deliveries.about(grant.id)[0].attempts] == [{"error": "silent"}]
 
 
 @pytest.mark.parametrize("ending", [completed(), failed()])
@@ -169,7 +181,7 @@ def test_progress_that_waits_for_its_turn_tells_the_newer_instead(store: JobStor
     grant = running(store)
     progress = told(store, grant, "progress")
     attempt = claim(store, progress)
-    waiting = Settlement(Status.SCHEDULED, completed().event, "nothing", delay_ms=60_000, reason="turn")
+    waiting = Settlement(Status.SCHEDULED, Event.QUEUED, "nothing", delay_ms=60_000, reason="turn")
     store.settle(attempt.id, attempt.fence, waiting)
     told(store, grant, "progress")
     assert listed(store, grant.id) == [(progress.id, "progress", Status.SCHEDULED)]
@@ -198,7 +210,7 @@ def test_progress_of_an_earlier_attempt_is_not_told(store: JobStore) -> None:
 def test_progress_of_the_next_attempt_takes_the_place_of_what_waits(store: JobStore) -> None:
     grant = running(store)
     progress = told(store, grant, "progress")
-    store.settle(grant.id, grant.fence, Settlement(Status.QUEUED, completed().event, "nothing", wakeup=b"{}"))
+    store.settle(grant.id, grant.fence, Settlement(Status.QUEUED, Event.QUEUED, "nothing", wakeup=b"{}"))
     again = store.claim(grant.id, a_claimant(), claim="again", message=b"{}")
     assert isinstance(again, Grant)
     assert store.deliveries.tell(again, "progress", a_delivery(grant.id, tells="progress"))

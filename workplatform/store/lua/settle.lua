@@ -23,7 +23,7 @@ local at = 17 + count
 local claimant = words > 0 and {ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]}
 
 -- The attempt was made, whatever has become of the job meanwhile.
-if found ~= '' and record[2] == fence then note_attempt(id, record[17], found) end
+if found ~= '' and record[2] == fence and guard == 'owner' then note_attempt(id, record[17], found) end
 if record[1] ~= 'running' or record[2] ~= fence then
   local next_id = claimant and record[2] == fence and record[11]
   if next_id and redis.call('HGET', job_key(next_id), 'claim') == claimant[5] then
@@ -32,6 +32,7 @@ if record[1] ~= 'running' or record[2] ~= fence then
   return {'lost'}
 end
 if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now) >= now then return {'lost'} end
+if found ~= '' and guard == 'lapsed' then note_attempt(id, record[17], found) end
 
 unclaim(id, record[6])
 if record[20] then give_back(id, record[20], now) end
