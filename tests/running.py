@@ -98,7 +98,7 @@ def running_up(folder: Path, *options: str, **env: str) -> Iterator[Up]:
     """Run a platform for the length of a `with` block, ready to work."""
     up = start_up(folder, *options, **env)
     try:
-        eventually(up.is_ready, within_s=60)
+        eventually(up.is_ready, within_s=120)
         yield up
     finally:
         if up.process.poll() is None:

@@ -26,7 +26,8 @@ _CODECS: Final = {
 }
 _MUXERS: Final = {"mp4": {"movflags": "+faststart"}, "webp": {"loop": "0"}, "gif": {"loop": "0"}}
 _BT709: Final = (ColorPrimaries.BT709, ColorTrc.BT709)
-_THREADS = 2
+# Of several, those of x264 decide about a clip's last pictures by which of them was faster: never the same file again.
+_THREADS = 1
 # The palette is made of all pictures before the first is written, so they are held: 4 bytes a pixel.
 _MOST_GIF_PIXELS = 64_000_000
 

@@ -80,7 +80,7 @@ def running_api(folder: Path, **more: str) -> Iterator[Running]:
         )
     running = Running(process, settings, log_file)
     try:
-        eventually(running.is_up, within_s=30)
+        eventually(running.is_up)
         yield running
     finally:
         end_all(process)  # its worker would live on for a moment, and use the folder and the server

@@ -70,7 +70,7 @@ class Cluster:
         """Start everything, Redis first, and wait until it is ready to work."""
         services = self.project.services
         redis = self._start(services["redis"], 1)
-        eventually(lambda: self._call(lambda: is_open(redis.address, 6379)), within_s=20)
+        eventually(lambda: self._call(lambda: is_open(redis.address, 6379)))
         for service in services.values():
             for replica in range(1, REPLICAS.get(service.name, 1) + 1):
                 if service.name != "redis":
