@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from workers._hls_beginning import first_picture_s
 from workers._hls_master import MASTER, POSTER, Package, Variant, read_package
 from workers._hls_measure import lone_rate, measure
 from workers._hls_models import HlsAudioTrack, HlsRendition, HlsResult, HlsSubtitles
@@ -69,11 +70,15 @@ def package(job: JobContext, folder: Path, ladder: Ladder, video: SourceVideo, f
     return Package(tuple(variants), tuple(playlists.values()))
 
 
-def note_shortness(job: JobContext, package: Package, video: SourceVideo) -> None:
+def note_shortness(job: JobContext, folder: Path, package: Package, video: SourceVideo) -> None:
     """Log that the video is shorter than its header says."""
-    made_s = package.playlists[0].duration_s
-    if video.duration_s and made_s < _NOTABLY_SHORT * video.duration_s:
-        job.log(f"the video ends early: {made_s:.1f} s of {video.duration_s:.1f} s could be read")
+    made, said_s = package.playlists[0], video.duration_s or 0.0
+    if made.duration_s >= _NOTABLY_SHORT * said_s:
+        return
+    # It may also have begun late.
+    end_s = made.duration_s + job.isolated(first_picture_s, folder / package.variants[0].name, made)
+    if end_s < _NOTABLY_SHORT * said_s:
+        job.log(f"the video ends early: {end_s:.1f} s of {said_s:.1f} s could be read")
 
 
 def result(package: Package, uri: str, *, skipped: bool) -> HlsResult:

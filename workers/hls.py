@@ -48,7 +48,7 @@ def hls(payload: HlsPayload, job: JobContext) -> HlsResult:
     ladder, frames = make_pictures(job, output.path, ladder, make=partial(renditions.make, job, output))
     job.stage("measuring")
     made = package(job, output.path, ladder, video, frames)
-    note_shortness(job, made, video)
+    note_shortness(job, output.path, made, video)
     made = add_extras(job, extras, made, output, source=source, rungs=rungs)
     (output.path / MASTER).write_text(master_playlist(made, made_from), encoding="utf-8")
     job.progress(100, f"{count_renditions(len(rungs))} ready")

@@ -196,6 +196,16 @@ def test_silence_ends_where_a_broken_off_picture_does(tmp_path: Path) -> None:
     assert made.streams[0].sound_s == pytest.approx(sum(made.streams[0].durations), abs=0.05)
 
 
+def test_a_picture_that_begins_late_does_not_count_as_one_that_ends_early(tmp_path: Path) -> None:
+    late = ("-itsoffset", 1, *samples.picture(duration=3))
+    samples.ffmpeg(*late, *samples.tone(4), "-c:v", "libx264", "-pix_fmt", "yuv420p", tmp_path / "film.mp4")
+
+    made = make_ladder(tmp_path / "film.mp4")
+
+    assert made.result["duration"] == 3.0
+    assert not [line for line in made.log if "ends early" in line]
+
+
 def test_sound_that_begins_late_is_filled_with_silence(tmp_path: Path) -> None:
     made = make_ladder(samples.with_late_sound(tmp_path / "film.mp4", delay_s=1.5))
 
