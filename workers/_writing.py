@@ -1,9 +1,9 @@
 """Writing a finished result to disk."""
 
-import errno
 from pathlib import Path
 
 from workplatform.errors import NoSpaceError
+from workplatform.shortage import is_out_of_space
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -11,6 +11,6 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_out_of_space(error):
             raise NoSpaceError from error
         raise
