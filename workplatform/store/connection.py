@@ -14,6 +14,7 @@ from redis.connection import AbstractConnection
 from workplatform.errors import StoreUnavailableError
 from workplatform.store.durability import Keeping, keeping
 from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
+from workplatform.store.linking import link
 from workplatform.store.refusals import why_not_now
 
 Word = str | bytes | int | float
@@ -213,7 +214,7 @@ class Scripts:
 
 
 def _load(prefix: str) -> dict[str, bytes]:
-    """Return the scripts, each with the shared parts before it, for keys with the prefix."""
+    """Return the scripts, each with what it uses of the shared parts before it, for keys with the prefix."""
     shared = "".join(_SOURCES[part] for part in _PARTS)
     for mark, value in (
         ("@PREFIX@", prefix),
@@ -222,11 +223,8 @@ def _load(prefix: str) -> dict[str, bytes]:
         ("@SCHEMA_VERSION@", SCHEMA_VERSION),
     ):
         shared = shared.replace(mark, str(value))
-    return {
-        name: (_shebang(name) + shared + source).encode()
-        for name, source in _SOURCES.items()
-        if not name.startswith("_")
-    }
+    scripts = {name: source for name, source in _SOURCES.items() if not name.startswith("_")}
+    return {name: (_shebang(name) + source).encode() for name, source in link(shared, scripts).items()}
 
 
 def _shebang(name: str) -> str:
