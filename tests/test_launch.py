@@ -11,6 +11,7 @@ import psutil
 import pytest
 import requests
 
+from tests.processes import gone
 from tests.running import Up, running_up, start_up
 from tests.waiting import eventually
 from workplatform import embedded
@@ -62,7 +63,7 @@ def test_the_whole_platform_starts_works_and_leaves_nothing(tmp_path: Path) -> N
         assert psutil.Process(up.process.pid).num_threads() == 1  # or forking again would be unsafe
         everyone = up.everyone()
     assert up.process.returncode == 0, up.text
-    assert not [process for process in everyone if process.is_running()]
+    eventually(lambda: gone(everyone))
     assert not list((tmp_path / "data" / "run").glob("*.sock"))
     assert not list((tmp_path / "data" / "run").glob("*.lock"))
     for role in ("server", "api", "nap", "scheduler", "up"):
@@ -88,7 +89,7 @@ def test_after_kill_9_of_the_supervisor_everything_ends_and_a_new_platform_start
     up.process.wait()
     with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", PORT=up.environ["PORT"]) as second:
         assert job_of(second, job_id)["status"] == "completed"
-        eventually(lambda: not [process for process in everyone if process.is_running()])
+        eventually(lambda: gone(everyone))
 
 
 def test_kill_9_amid_a_job_does_not_cost_the_next_platform_its_lock_and_socket(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_kill_9_amid_a_job_does_not_cost_the_next_platform_its_lock_and_socket(t
     first.process.kill()
     with running_up(tmp_path, JOB_PACKAGES="tests.nap_jobs", SHUTDOWN_GRACE="1") as second:
         first.process.wait()
-        eventually(lambda: not [process for process in everyone if process.is_running()], within_s=60)
+        eventually(lambda: gone(everyone))
         assert {path.name for path in (tmp_path / "data" / "run").glob("*.*")} >= {"up.lock", "valkey.sock"}
         third = start_up(tmp_path, JOB_PACKAGES="tests.nap_jobs")
         assert third.process.wait(60) == 1

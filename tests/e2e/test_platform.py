@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.processes import gone
 from tests.running import Up, running_up
 from tests.waiting import eventually
 from workplatform.embedded import address
@@ -149,7 +150,7 @@ def test_a_worker_killed_in_the_middle_of_a_ladder_costs_an_attempt_and_no_orpha
     parents = {parent.pid for parent in encoder.parents()}
     worker = next(child for child in psutil.Process(up.process.pid).children() if child.pid in parents)
     worker.send_signal(signal.SIGKILL)
-    eventually(lambda: not encoder.is_running() or encoder.status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: gone([encoder]))
     assert not (up.folder / "long").exists()
     job = wait(up, job_id, within_s=120)
     assert (job["status"], job["attempts"]) == ("completed", 2)
@@ -169,7 +170,7 @@ def test_the_api_and_the_server_come_back_after_kill_9_with_nothing_lost(tmp_pat
         up.process.send_signal(signal.SIGINT)
         everyone = up.everyone()
         assert up.process.wait(30) == 0
-        assert not [process for process in everyone if process.is_running()]
+        eventually(lambda: gone(everyone))
         assert not list((tmp_path / "up").rglob("*.sock"))
 
 
@@ -211,6 +212,7 @@ def submit_many(up: Up, jobs: int, acknowledged: list[str]) -> None:
 
 def assert_each_ended_once(up: Up, job_ids: list[str]) -> None:
     settings = load(up.environ, env_file=up.folder / "none").settings
-    events = EventLog(Connector(address(settings)), prefix=settings.key_prefix).after("0-0", limit=100_000)
+    with closing(Connector(address(settings))) as connector:
+        events = EventLog(connector, prefix=settings.key_prefix).after("0-0", limit=100_000)
     ended = Counter(event.job_id for event in events if event.event == "job:completed")
     assert {job_id: ended[job_id] for job_id in job_ids} == dict.fromkeys(job_ids, 1)
