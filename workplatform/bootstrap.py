@@ -45,6 +45,7 @@ class Platform:
     schedules: ScheduleService
     firing: Firing
     sweeping: Sweeping
+    expiry: Expiry
     deliveries: DeliveryService
     groups: GroupService
     group_work: GroupWork
@@ -88,7 +89,7 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
     superseding = Superseding(registry, store, callbacks)
     firing = Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)
     schedules = ScheduleService(registry=registry, book=store.schedules, submitter=submitter, firing=firing)
-    sweeping = Sweeping(store, rules, Expiry(store, settings.data_dir, settings.allowed_roots[0]))
+    sweeping = Sweeping(store, rules)
     work = GroupWork(store, submitter, callbacks)
     groups = GroupService(registry, store, submitter, superseding, work)
     deliveries = DeliveryService(store, submitter)
@@ -104,6 +105,7 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
         schedules=schedules,
         firing=firing,
         sweeping=sweeping,
+        expiry=Expiry(store, settings.data_dir, settings.allowed_roots[0]),
         deliveries=deliveries,
         groups=groups,
         group_work=work,

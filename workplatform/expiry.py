@@ -4,6 +4,7 @@ The script that removes such a job notes its id; the note goes when the files ar
 leaves no file behind, and two at once do no harm.
 """
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from os.path import realpath
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from workplatform.errors import StoreUnavailableError
 from workplatform.storage.expiring import Expiring
 from workplatform.store.jobs import JobStore
 
@@ -29,6 +31,21 @@ class Expiry:
         self._store = store
         self._data_dir = data_dir
         self._base = base
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Do so in a thread of its own, unless the last one still does: disks, and many jobs, may take their time."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="expiry", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.tick()
+        except StoreUnavailableError as error:
+            _log.warning("expiry_waits", error=error.message)
+        except Exception:  # noqa: BLE001 - the thread's edge: the next look tries again
+            _log.exception("expiry_failed")
 
     def tick(self) -> None:
         """Remove the files of all jobs that are due, but for those that a job which has not ended names."""

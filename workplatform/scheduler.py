@@ -49,6 +49,7 @@ class Scheduler:
         self._superseding = Superseding(platform.registry, platform.store, platform.callbacks)
         self._queues = sorted(platform.registry.queues)
         self._sweeping = platform.sweeping
+        self._expiry = platform.expiry
         self._retrying = platform.retrying
         self._no_reaping_before = 0.0
         self._next: dict[Callable[[], None], float] = {}
@@ -69,6 +70,7 @@ class Scheduler:
         self._doorkeeper.tick()
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweeping.tick)
+        self._every(_SWEEP_EVERY_S, self._expiry.start)
 
     def have_mercy(self) -> None:
         """Take no job from its worker for some seconds: after an outage workers need a moment to renew."""

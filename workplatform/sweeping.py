@@ -2,22 +2,19 @@
 
 from typing import Final
 
-from workplatform.expiry import Expiry
 from workplatform.store.jobs import JobStore
 
 _AT_ONCE: Final = 200
 
 
 class Sweeping:
-    """Removes jobs by the rules of sweep.lua, then their files; any number of schedulers may do so at once."""
+    """Removes jobs by the rules of sweep.lua; any number of schedulers may do so at once."""
 
-    def __init__(self, store: JobStore, rules: bytes, expiry: Expiry) -> None:
+    def __init__(self, store: JobStore, rules: bytes) -> None:
         self._store = store
         self._rules = rules
-        self._expiry = expiry
 
     def tick(self) -> None:
         """Remove everything that is due."""
         while self._store.sweep(self._rules, _AT_ONCE) == _AT_ONCE:
             continue
-        self._expiry.tick()
