@@ -22,6 +22,11 @@ def binary() -> str:
     return os.environ.get("FFMPEG_BIN") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
+def is_the_wheels() -> bool:
+    """Whether it is the one of the wheel, which has options that version 5.1 has not."""
+    return not os.environ.get("FFMPEG_BIN")
+
+
 def quiet_start() -> list[str]:
     """Return the beginning of a command that asks nothing, and reports progress on its standard output."""
     return [binary(), "-hide_banner", "-nostdin", "-y", "-loglevel", "warning", "-nostats", "-progress", "pipe:1"]

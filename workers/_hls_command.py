@@ -6,7 +6,7 @@ from typing import Any
 
 import ffmpeg
 
-from workers._ffmpeg import only_this_file, quiet_start
+from workers._ffmpeg import is_the_wheels, only_this_file, quiet_start
 from workers._hls_codecs import encoder_options, tag
 from workers._hls_ladder import Rung
 from workers._hls_plan import Ladder
@@ -53,7 +53,8 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
     sounds = _sounds(stream, video, len(rates), span)
     options = _common_options(ladder)
-    if _falls_silent(video):
+    # Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
+    if _falls_silent(video) and is_the_wheels():
         options |= {"shortest": None, "shortest_buf_duration": _HELD_S}
     for number, rung in enumerate(rungs):
         own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung, span)

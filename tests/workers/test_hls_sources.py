@@ -9,6 +9,7 @@ import pytest
 from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import make_ladder
 from tests.workers._streams import read_master
+from workers._ffmpeg import binary
 from workplatform.hls_check import check
 
 
@@ -185,6 +186,17 @@ def test_sound_that_ends_early_goes_on_in_silence_as_long_as_the_picture(tmp_pat
     assert made.streams[0].durations == [6.0, 6.0, 1.0] and len(made.streams[0].times) == 13 * 25
     assert made.streams[0].sound_s == pytest.approx(13, abs=0.05)
     assert "track-empty" not in {finding.rule for finding in check(tmp_path / "out").findings}
+
+
+def test_an_ffmpeg_that_is_not_the_wheels_fills_up_with_silence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_BIN", binary())
+
+    made = make_ladder(samples.with_sound(tmp_path / "film.mp4", picture_s=8, sound_s=2))
+
+    assert made.streams[0].sound_s == pytest.approx(8, abs=0.05)
+    assert "shortest" not in "".join(made.log)
 
 
 def test_silence_ends_where_a_broken_off_picture_does(tmp_path: Path) -> None:
