@@ -50,7 +50,7 @@ def ids(jobs: list[NewJob]) -> list[str]:
 
 
 def left_behind(connector: Connector) -> set[str]:
-    return kinds_of_keys(connector) & {"standing", "backlog", "queued", "refills"}
+    return kinds_of_keys(connector) & {"standing", "backlog", "behind", "queued", "refills"}
 
 
 @pytest.mark.parametrize("many", [1, WINDOW, 1000])

@@ -13,6 +13,7 @@
 | queued:QUEUE:N | zset | queued jobs by sequence number: what the list above should hold | while so |
 | standing:QUEUE:N | hash | of each API key how many jobs of it are in queued:QUEUE:N, if keys take turns | while so |
 | backlog:QUEUE:N:KEY | list | messages of a key's queued jobs whose turn has not come; oldest right | while so |
+| behind:QUEUE:N:KEY | zset | those jobs by sequence number: what the backlog should hold | while so |
 | refills | set | backlogs to go on with, as JSON [QUEUE, N, KEY]: many of their jobs were cancelled | a tick |
 | limits, limits:configured | hash | limits as set at run time and as settings name them, JSON by name | until changed |
 | holding:LIMIT | zset | jobs that hold a limit; cancelled ones by when they let go at the latest (ms) | while they do |
@@ -102,9 +103,9 @@ class Keys:
         """Return the key of how many jobs of each API key stand in a shared lane."""
         return f"{self.prefix}standing:{queue}:{priority}"
 
-    def backlog(self, queue: str, priority: int, by: str) -> str:
-        """Return the key of an API key's jobs whose turn in a shared lane has not come."""
-        return f"{self.prefix}backlog:{queue}:{priority}:{by}"
+    def behind(self, queue: str, priority: int, by: str) -> str:
+        """Return the key of an API key's queued jobs whose turn in a shared lane has not come."""
+        return f"{self.prefix}behind:{queue}:{priority}:{by}"
 
     def series(self, series: str) -> str:
         """Return the key of a series of jobs."""

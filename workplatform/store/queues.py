@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from workplatform.store.connection import Connector, Scripts
 from workplatform.store.keys import PRIORITIES, Keys
 from workplatform.store.records import QueueStates
@@ -44,19 +42,13 @@ class QueueBoard:
         return [job_id.decode() for job_id in found]
 
     def _in_backlogs(self, queue: str, priority: int, number: int) -> list[str]:
-        """Return ids of jobs whose turn has not come, and of some that were cancelled before it did."""
+        """Return ids of jobs whose turn has not come."""
         keys = self._connector.read(lambda client: client.hkeys(self._keys.standing(queue, priority)))
         ids: list[str] = []
         for by in sorted(keys):
-            backlog = self._keys.backlog(queue, priority, by.decode())
-            ids += self._next(backlog, number - len(ids))
+            if (left := number - len(ids)) > 0:
+                ids += self._first(self._keys.behind(queue, priority, by.decode()), left)
         return ids
-
-    def _next(self, backlog: str, number: int) -> list[str]:
-        if number <= 0:
-            return []
-        messages = self._connector.read(lambda client: client.lrange(backlog, -number, -1))
-        return [str(orjson.loads(message)["headers"]["id"]) for message in reversed(messages)]
 
 
 def queue_states(answer: Sequence[Sequence[bytes]]) -> QueueStates:

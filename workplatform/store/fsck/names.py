@@ -14,7 +14,6 @@ class Names(Keys):
     def __init__(self, prefix: str) -> None:
         super().__init__(prefix)
         self.types = f"{prefix}types"
-        self.rules = f"{prefix}rules"
         self.scheduled = f"{prefix}scheduled"
         self.limited = f"{prefix}limited"
         self.leases = f"{prefix}leases"

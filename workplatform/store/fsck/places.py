@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import orjson
 
+from workplatform.apikeys import DEFAULT
 from workplatform.states import FINAL, Status
 from workplatform.store.fsck.names import Names
 
@@ -32,6 +33,7 @@ FIELDS: Final = (
     "parents",
     "open",
     "doom",
+    "by",
     "turn",
     "limits",
     "error",
@@ -61,7 +63,9 @@ def places(job_id: str, fields: Fields, keys: Names, takes_slot: TakesSlot) -> I
     yield Place("zset", keys.index(job_type, status), job_id, 0)
     yield Place("set", keys.types, job_type)
     if status is Status.QUEUED:
-        yield Place("zset", keys.queued(fields["queue"], int(fields["priority"])), job_id, _number(fields, "sequence"))
+        lane, number = (fields["queue"], int(fields["priority"])), _number(fields, "sequence")
+        yield Place("zset", keys.queued(*lane), job_id, number)
+        yield Place("zset", keys.behind(*lane, fields.get("by", DEFAULT)), job_id, number, is_required=False)
     if status is Status.RUNNING:
         yield Place("zset", keys.leases, job_id)
         yield Place("set", keys.slots(fields.get("node", "")), job_id, is_required=takes_slot(job_type))

@@ -60,8 +60,8 @@ class RecordCheck:
         return moved, found
 
     def _waits_for_turn(self, job_id: str, fields: Fields, place: Place) -> bool:
-        queue, priority = fields["queue"], int(fields["priority"])
-        return place.key == self._keys.queued(queue, priority) and self._backlogs.explain(job_id, queue, priority)
+        lane = self._keys.queued(fields["queue"], int(fields["priority"]))
+        return place.key == lane and self._backlogs.explain(job_id, fields)
 
     def _read(self, job_id: str) -> Command:
         return ("HMGET", self._keys.job(job_id), *FIELDS)

@@ -117,7 +117,7 @@ class Survey:
             *((name, "zset", _nothing) for name in ("releasing", "flows", "group-endings", "group-work")),
             ("queued:", "zset", listed),
             ("scheduled", "zset", listed),
-            *((name, "zset", listed) for name in ("holding:", "parked:", "woken:")),
+            *((name, "zset", listed) for name in ("behind:", "holding:", "parked:", "woken:")),
             ("limited", "zset", listed),
             ("leases", "zset", listed),
             ("finished", "zset", listed),

@@ -12,7 +12,10 @@ local function push(id, queue, priority, message, front)
     number = line_up(id, queue, priority, message)
   end
   local added = redis.call('ZADD', queued_key(queue, priority), number, id)
-  if is_shared then redis.call('HINCRBY', standing_key(queue, priority), by, added) end
+  if is_shared then
+    redis.call('ZREM', behind_key(queue, priority, by), id)
+    redis.call('HINCRBY', standing_key(queue, priority), by, added)
+  end
 end
 
 -- Queues a job that waited, with the message given or the one that was kept for it in its record as `wakeup`.
