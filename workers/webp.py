@@ -114,8 +114,7 @@ class WebpPayload(Payload):
     @property
     def output_paths(self) -> tuple[str, ...]:
         """Where the picture and its variants go."""
-        stem, ending = splitext(self.output_path)  # noqa: PTH122 - a URI keeps its slashes
-        return (self.output_path, *(f"{stem}{variant.suffix}{ending}" for variant in self.variants))
+        return _paths(self.output_path, self.variants)
 
     @field_validator("output_path")
     @classmethod
@@ -138,10 +137,18 @@ class WebpPayload(Payload):
 
     @field_validator("variants")
     @classmethod
-    def _have_names_of_their_own(cls, value: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    def _have_names_of_their_own(cls, value: tuple[Variant, ...], info: ValidationInfo) -> tuple[Variant, ...]:
         if len({variant.suffix for variant in value}) < len(value):
             raise ValueError("two variants have the same suffix: each needs its own")
+        for variant, path in zip(value, _paths(info.data.get("output_path", ""), value)[1:], strict=True):
+            if path == info.data.get("input_path"):
+                raise ValueError(f"the variant {variant.suffix!r} would replace inputPath: give it another suffix")
         return value
+
+
+def _paths(output_path: str, variants: Sequence[Variant]) -> tuple[str, ...]:
+    stem, ending = splitext(output_path)  # noqa: PTH122 - a URI keeps its slashes
+    return (output_path, *(f"{stem}{variant.suffix}{ending}" for variant in variants))
 
 
 def _format_in(info: ValidationInfo) -> Format | None:

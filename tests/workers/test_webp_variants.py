@@ -95,6 +95,11 @@ def test_wrong_variants_are_refused(wrong: list[dict[str, Any]]) -> None:
         WebpPayload.model_validate({"inputPath": "a.png", "outputPath": "a.webp", "variants": wrong})
 
 
+def test_a_variant_that_would_replace_the_input_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'-40' would replace inputPath"):
+        WebpPayload.model_validate({"inputPath": "a-40.webp", "outputPath": "a.webp", "variants": VARIANTS})
+
+
 @pytest.mark.parametrize("output", LOSSY)
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
 def test_the_file_is_the_best_that_is_not_larger(output: str, share: float, photo: Path) -> None:
