@@ -120,4 +120,4 @@ def _named(parent_id: str, parent: Record | None) -> str:
 def _how(parent: Record | None) -> str:
     if parent is None or parent.status is Status.CANCELLED:
         return "was cancelled" if parent else "is gone"
-    return f"has failed: {(parent.error or {}).get('message', '')}"[:500]
+    return f"has failed: {parent.error['message']}"[:500] if parent.error else "has failed"

@@ -282,7 +282,7 @@ def test_retrying_a_flow_begins_at_the_step_that_failed(store: JobStore) -> None
 def test_a_step_that_was_doomed_but_not_ended_yet_waits_again(store: JobStore) -> None:
     jobs = fail_second_of_three(store)
     assert store.groups.due(10).doomed == [jobs[2].id]
-    assert retry(store, jobs) == ("ok", "2")
+    assert retry(store, jobs) == ("ok", "1")
     late = Settlement(Status.FAILED, Event.FAILED, "nothing", "no", error=b"{}")
     assert not store.groups.end_child(jobs[2].id, jobs[1].id, late)
     assert (store.groups.due(10).doomed, store.get(jobs[2].id).doom) == ([], None)
@@ -294,9 +294,19 @@ def test_steps_that_still_run_are_not_disturbed_by_a_retry(store: JobStore) -> N
     jobs = a_flow(store, [], [], [0, 1])
     claim(store, jobs[0])
     end(store, jobs[1], failed())
-    assert retry(store, jobs) == ("ok", "2")
+    assert retry(store, jobs) == ("ok", "1")
     assert statuses(store, jobs) == ["running", "queued", "waiting"]
     end_running(store, jobs[0])
+    end(store, jobs[1])
+    assert statuses(store, jobs) == ["completed", "completed", "queued"]
+
+
+def test_a_step_that_still_waits_waits_for_what_begins_again_too(store: JobStore) -> None:
+    jobs = a_flow(store, [], [], [0, 1], onParent="continue")
+    end(store, jobs[1], failed())
+    assert retry(store, jobs) == ("ok", "1")
+    end(store, jobs[0])
+    assert statuses(store, jobs) == ["completed", "queued", "waiting"]
     end(store, jobs[1])
     assert statuses(store, jobs) == ["completed", "completed", "queued"]
 

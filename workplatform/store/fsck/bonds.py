@@ -1,14 +1,11 @@
 """Bonds between jobs: those that wait for others are noted with them, and groups have ended when their jobs have."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from workplatform.states import FINAL, Status
 from workplatform.store.fsck.findings import Difference
 from workplatform.store.fsck.names import Names
 from workplatform.store.fsck.reading import Command, Reader, steps, text
-
-_ENDINGS = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
 class BondCheck:
@@ -54,25 +51,11 @@ class BondCheck:
             yield _wrong(job_id, f"waits for {int(left or 0)} jobs and is noted with {sum(noted)}")
         elif not sum(noted) and doom is None:
             yield _wrong(job_id, "waits for no job that has not ended")
-        if doom is not None:  # it will end, though a parent that has failed may begin again meanwhile
-            return
+        # A parent that has ended once is not waited for again, so one that runs anew need not be noted.
         for parent, is_noted, stands, telling in zip(parents, noted, found[1::3], found[2::3], strict=True):
-            yield from _of_parent(job_id, parent, is_noted, _Stand(stands, telling))
-
-
-class _Stand:
-    """How a parent stands: whether it has ended, and still has to tell jobs of that."""
-
-    def __init__(self, status: Any, telling: Any) -> None:
-        self.is_over = status is None or text(status) in _ENDINGS
-        self.is_telling = telling is not None
-
-
-def _of_parent(job_id: str, parent: str, is_noted: bool, stand: _Stand) -> Iterator[Difference]:
-    if is_noted and stand.is_over and not stand.is_telling:
-        yield _wrong(job_id, f"is noted with {parent}, which has ended and tells nobody any more")
-    if not is_noted and not stand.is_over:
-        yield _wrong(job_id, f"waits and is not noted with {parent}, which has not ended")
+            is_over = stands is None or text(stands) in FINAL
+            if is_noted and is_over and telling is None:
+                yield _wrong(job_id, f"is noted with {parent}, which has ended and tells nobody any more")
 
 
 def _wrong(job_id: str, fault: str) -> Difference:

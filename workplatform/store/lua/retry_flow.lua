@@ -6,26 +6,28 @@ local group = ARGV[1]
 if redis.call('EXISTS', group_key(group)) == 0 then return {'unknown'} end
 if redis.call('HEXISTS', group_key(group), 'work') == 1 then return {'busy'} end
 
-local again, doomed = {}, {}
+local again, waiting = {}, {}
 for at = 2, #ARGV, 2 do
   local id = ARGV[at]
-  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'doom')
+  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'open')
   if record[1] == 'failed' or record[1] == 'cancelled' then
     local other = record[3] and unique_holder(record[2], record[3])
     if other then return {'held', id, other} end
     again[#again + 1] = at
   elseif record[4] then
-    doomed[#doomed + 1] = id
+    waiting[#waiting + 1] = id
   end
 end
 if #again == 0 then return {'nothing'} end
 
 redis.call('HDEL', group_key(group), 'cancelledAt')
 for _, at in ipairs(again) do restart(ARGV[at], ARGV[at + 1]) end
--- The parent that would have ended these begins again.
-for _, id in ipairs(doomed) do
+-- Those that still wait do so for the steps that begin again too; no such step ends them any more.
+for _, id in ipairs(waiting) do
   redis.call('ZREM', P .. 'doomed', id)
   redis.call('HDEL', job_key(id), 'doom')
-  redis.call('HSET', job_key(id), 'open', await_parents(id, parents_of(redis.call('HGET', job_key(id), 'parents'))))
+  local open = await_parents(id, parents_of(redis.call('HGET', job_key(id), 'parents')))
+  redis.call('HSET', job_key(id), 'open', open)
+  if open == 0 then set_off(id) end
 end
-return {'ok', #again + #doomed}
+return {'ok', #again}
