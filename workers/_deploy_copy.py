@@ -1,8 +1,10 @@
 """Deploys into a folder where it is: a working copy that goes back to what it was if anything goes wrong."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from workers._build import build, end_builds
@@ -84,7 +86,13 @@ class WorkingCopy:
         return lines[0]
 
     def _new_journal(self, previous: str | None) -> dict[str, Any]:
-        journal: dict[str, Any] = {"phase": "copying", "previous": previous, "stashed": None, "kept": None}
+        journal: dict[str, Any] = {
+            "phase": "copying",
+            "previous": previous,
+            "branch": None,
+            "stashed": None,
+            "kept": None,
+        }
         return journal | {"existed": self.place.directory.is_dir(), "known": [], "unknown": [], "copied": []}
 
     def _prepare(self, journal: dict[str, Any], commit: str) -> None:
@@ -92,7 +100,7 @@ class WorkingCopy:
         self.place.journal.write(journal)
         if journal["previous"] is not None:
             own = self._own()
-            journal |= self._local(own, commit)
+            journal |= {"branch": _branch_of(self.place.directory), **self._local(own, commit)}
             local = [*journal["known"], *journal["unknown"]]
             if self.payload.build_command is not None:
                 journal["kept"] = self.job.isolated(others, self.place.directory / ".git", own.env)
@@ -199,6 +207,8 @@ class WorkingCopy:
             drop_stale_locks(folder / ".git")
             own = without_filters(self.git.within(folder / ".git", folder).calmly(job))
             own.run("checkout", "--quiet", "--force", "--detach", previous)
+            if journal["branch"]:
+                own.run("symbolic-ref", "HEAD", journal["branch"])  # it is where it was: nothing moves branches
             copied, kept = journal["copied"], journal["kept"]
             job.isolated(give_back, folder, own.env, copied=copied, kept=kept, snapshot=self.place.snapshot)
         self.place.journal.close()
@@ -221,6 +231,12 @@ class WorkingCopy:
         attributes = self.place.directory / ".gitattributes"
         if attributes.is_file() and "filter=" in attributes.read_text("utf-8", "replace"):
             self.job.log("the repository asks for filters (Git LFS?); none runs, files are as they are committed")
+
+
+def _branch_of(folder: Path) -> str | None:
+    """Return the branch that is checked out, such as refs/heads/main, if one is."""
+    found = re.fullmatch(r"ref: (refs/heads/\S+)\n", (folder / ".git" / "HEAD").read_text("utf-8", "surrogateescape"))
+    return found and found[1]
 
 
 def _outermost(names: list[str]) -> list[str]:

@@ -89,6 +89,19 @@ def test_a_failed_build_leaves_the_previous_commit_and_what_was_built(project: P
     assert repository.git("-C", str(project.site), "status", "--porcelain") == ""
 
 
+def test_a_branch_that_was_checked_out_is_so_again_when_the_build_fails(
+    project: Project, repository: Repository
+) -> None:
+    first = project.deploy()
+    repository.git("-C", str(project.site), "checkout", "--quiet", "-b", "mine")
+    repository.commit("Break it", page__html="broken")
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="exit 1")
+    assert repository.git("-C", str(project.site), "symbolic-ref", "HEAD") == "refs/heads/mine"
+    assert repository.git("-C", str(project.site), "rev-parse", "HEAD") == first["commit"]
+    assert repository.git("-C", str(project.site), "status", "--porcelain") == ""
+
+
 def test_a_failed_first_deploy_leaves_nothing(project: Project) -> None:
     with pytest.raises(BuildFailedError, match="nothing was deployed before"):
         project.deploy(buildCommand="exit 1")
