@@ -31,5 +31,6 @@ class Admission:
         if reason == b"memory":
             raise MemoryShortError
         raise QueueFullError(
-            f"{number} jobs wait in queue {queue.decode()}, and {self.most_waiting} may: try again later"
+            f"{number} jobs wait in queue {queue.decode()}; with these it would be more than the {self.most_waiting} "
+            "that may: try again later, or send fewer"
         )
