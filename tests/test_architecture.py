@@ -121,6 +121,11 @@ def test_a_module_keeps_to_the_style(path: Path) -> None:
         assert not inner, f"{function.name} imports inside"
 
 
+def test_the_moment_is_asked_of_one_clock() -> None:
+    asking = {name_of(path) for path in MODULES if re.search(r"datetime\.now\(|utcnow\(", path.read_text())}
+    assert not asking, "CLOCK.now() is Redis's moment; the host's clock may be wrong"
+
+
 def test_lua_lives_in_lua_files_with_a_header() -> None:
     scripts = sorted((ROOT / "workplatform" / "store" / "lua").glob("*.lua"))
     assert scripts

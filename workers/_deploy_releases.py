@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from workers._deploy_place import Journal, Place, sync_folder
 from workers._deploy_snapshot import forget
 from workers._git import Git
 from workers._git_reading import facts
+from workplatform.clock import CLOCK
 from workplatform.context import JobContext
 from workplatform.errors import (
     BadInputError,
@@ -123,7 +124,7 @@ class Releases:
         self._list([*listed[:at], entry, *listed[at:]])
 
     def _new_name(self, commit: str) -> str:
-        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{commit[:10]}"
+        stem = f"{CLOCK.now():%Y%m%dT%H%M%SZ}-{commit[:10]}"
         name, number = stem, 1
         while (self._folder / name).exists():
             number += 1

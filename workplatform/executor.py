@@ -200,8 +200,8 @@ class Executor:
 
     def _confirm(self, attempt: Attempt) -> None:
         """Raise Cancelled or LeaseLostError unless this attempt still owns the job; its lease begins anew."""
-        beat = Beat(attempt.grant.id, attempt.grant.fence)
-        [verdict] = self._tools.store.beat(self._tools.settings.lease, [beat])
+        grant = attempt.grant
+        verdict = self._tools.store.confirm(self._tools.settings.lease, grant.id, grant.fence)
         if verdict != "ok":
             raise Cancelled if verdict == "cancelled" else LeaseLostError
 

@@ -19,6 +19,7 @@ _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHA
 _HEAD_SHIFTS: Final = tuple(range(90, -1, -10))
 _TAIL_BITS: Final = 30
 _RANDOM_BITS: Final = 80
+_SET_BACK: Final = 2000 << _RANDOM_BITS  # further back than this, the clock was wrong before
 
 
 class _Clock:
@@ -29,10 +30,10 @@ class _Clock:
         self._last = 0
 
     def tick(self) -> int:
-        """Return a number above every one before."""
+        """Return a number above every one before, unless the clock was set back."""
         fresh = CLOCK.now_ms() << _RANDOM_BITS
         with self._lock:
-            if fresh > self._last:
+            if fresh > self._last or self._last - fresh > _SET_BACK:
                 # The top bit stays free, so that counting on cannot reach the next millisecond.
                 self._last = fresh | int.from_bytes(os.urandom(10), "big") >> 1
             else:

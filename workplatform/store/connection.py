@@ -11,6 +11,7 @@ import hiredis
 import redis
 from redis.connection import AbstractConnection
 
+from workplatform.clock import CLOCK
 from workplatform.errors import StoreUnavailableError
 from workplatform.store.durability import Keeping, keeping
 from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
@@ -79,8 +80,16 @@ class Connector:
         self.client = redis.Redis(connection_pool=self._pool)
 
     def connect(self) -> AbstractConnection:
-        """Open a connection that belongs to the caller."""
-        return self._pool.get_connection()
+        """Open a connection that belongs to the caller, and learn the moment by it."""
+        connection = self._pool.get_connection()
+        try:
+            connection.send_command("TIME")
+            seconds, microseconds = connection.read_response()
+        except BaseException:
+            self.discard(connection)
+            raise
+        CLOCK.learn(int(seconds) * 1000 + int(microseconds) // 1000)
+        return connection
 
     def discard(self, connection: AbstractConnection) -> None:
         """Close a connection that broke, and let the pool open another one in its place."""

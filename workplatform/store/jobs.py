@@ -164,13 +164,18 @@ class JobStore:
         """Whether a queue that was refused a slot should claim again."""
         return bool(self._scripts("room", node, queue, slots))
 
-    def beat(self, lease: timedelta, beats: Iterable[Beat]) -> list[Verdict]:
+    def beat(self, lease: timedelta, beats: Iterable[Beat], *, patience_s: float = 0.0) -> list[Verdict]:
         """Renew leases and carry progress out; returns a verdict for each."""
         words: list[Word] = [in_ms(lease)]
         for beat in beats:
             words += (beat.job_id, beat.fence, int(beat.changed), round(beat.progress, 1), beat.stage, beat.message)
             words += (len(beat.lines), *beat.lines)
-        return [verdict.decode() for verdict in self._scripts("beat", *words)]
+        return [verdict.decode() for verdict in self._scripts.persist("beat", *words, patience_s=patience_s)]
+
+    def confirm(self, lease: timedelta, job_id: str, fence: int) -> Verdict:
+        """Renew the lease of an attempt that cannot go on without knowing; waits for Redis while that is away."""
+        [verdict] = self.beat(lease, [Beat(job_id, fence)], patience_s=_SETTLE_PATIENCE_S)
+        return verdict
 
     def settle(
         self, job_id: str, fence: int, settlement: Settlement, *, then: Claimant | None = None, claim: str = ""
