@@ -1,0 +1,1 @@
+"""What the platform promises when something breaks, each fault really done."""
