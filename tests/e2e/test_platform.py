@@ -1,14 +1,9 @@
 """The whole platform from outside: `up` in a subprocess, HTTP, real files, and kill -9 of whatever there is."""
 
 import json
-import os
-import random
 import signal
 import subprocess
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +17,6 @@ from PIL import Image
 from tests.processes import gone
 from tests.running import Up, running_up
 from tests.waiting import eventually
-from workplatform.embedded import address
-from workplatform.settings import load
-from workplatform.store.connection import Connector
-from workplatform.store.events import EventLog
 
 FINAL = ("completed", "failed", "cancelled")
 QUICK_LEASE = {"LEASE": "2", "HEARTBEAT": "0.5", "SHUTDOWN_GRACE": "3", "JOB_PACKAGES": "workers,tests.jobs"}
@@ -172,47 +163,3 @@ def test_the_api_and_the_server_come_back_after_kill_9_with_nothing_lost(tmp_pat
         assert up.process.wait(30) == 0
         eventually(lambda: gone(everyone))
         assert not list((tmp_path / "up").rglob("*.sock"))
-
-
-def test_a_storm_of_kills_loses_no_job_and_runs_none_twice(tmp_path: Path) -> None:
-    """Submits quick jobs while workers, API and server are killed at random; the seed is in the failure's output."""
-    seed = int(os.environ.get("STORM_SEED", "0")) or random.SystemRandom().randrange(10**6)
-    jobs = int(os.environ.get("STORM_JOBS", "300"))
-    print(f"STORM_SEED={seed}")  # noqa: T201 - a failing storm has to be repeatable
-    draw = random.Random(seed)
-    with running_up(tmp_path / "up", **QUICK_LEASE, DURABILITY="always", MAX_CONCURRENT_JOBS="8") as up:
-        acknowledged: list[str] = []
-        submitter = threading.Thread(target=submit_many, args=(up, jobs, acknowledged))
-        submitter.start()
-        for _ in range(8):
-            victims = psutil.Process(up.process.pid).children()
-            with suppress(psutil.NoSuchProcess, IndexError):
-                draw.choice(victims).send_signal(signal.SIGKILL)
-            submitter.join(draw.uniform(0.2, 1.5))
-        submitter.join(120)
-        assert len(acknowledged) == jobs
-        for job_id in acknowledged:
-            assert wait(up, job_id, within_s=120)["status"] == "completed", job_of(up, job_id)
-        assert_each_ended_once(up, acknowledged)
-        for number in range(jobs):
-            assert (up.folder / "out" / f"{number}.txt").read_text() == str(number)
-        eventually(lambda: leftovers(up.folder) == [], within_s=60)
-
-
-def submit_many(up: Up, jobs: int, acknowledged: list[str]) -> None:
-    for number in range(jobs):
-        payload = {"path": f"out/{number}.txt", "text": str(number), "seconds": 0.01}
-        while True:
-            try:
-                acknowledged.append(submit(up, "nap", payload, maxRetries=20))
-                break
-            except (requests.RequestException, AssertionError):
-                threading.Event().wait(0.1)
-
-
-def assert_each_ended_once(up: Up, job_ids: list[str]) -> None:
-    settings = load(up.environ, env_file=up.folder / "none").settings
-    with closing(Connector(address(settings))) as connector:
-        events = EventLog(connector, prefix=settings.key_prefix).after("0-0", limit=100_000)
-    ended = Counter(event.job_id for event in events if event.event == "job:completed")
-    assert {job_id: ended[job_id] for job_id in job_ids} == dict.fromkeys(job_ids, 1)
