@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,18 @@ def test_a_job_that_kills_its_worker_is_failed_and_not_looped(up: Up) -> None:
     assert wait(up, submit(up, "flaky", {"path": "", "text": "1"}))["status"] == "completed"
 
 
+def encoder_of(up: Up) -> psutil.Process | None:
+    for process in up.everyone():
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if "ffmpeg" in process.name():
+                return process
+    return None
+
+
 def test_a_worker_killed_in_the_middle_of_a_ladder_costs_an_attempt_and_no_orphan(up: Up) -> None:
-    make_video(up.folder / "long.mp4", seconds=60)
+    make_video(up.folder / "long.mp4", seconds=15)
     job_id = submit(up, "hls", {"inputPath": "long.mp4", "outputDir": "long", "qualities": ["360p", "240p", "144p"]})
-    encoder = eventually(lambda: next((p for p in up.everyone() if "ffmpeg" in p.name()), None))
+    encoder = eventually(lambda: encoder_of(up))
     assert encoder is not None
     parents = {parent.pid for parent in encoder.parents()}
     worker = next(child for child in psutil.Process(up.process.pid).children() if child.pid in parents)
