@@ -13,8 +13,9 @@ import pytest
 _TESTS: Final = Path(__file__).parent
 # Over twenty seconds each: one that waits, one that computes.
 _FIRST: Final = (
-    "test_launch.py",
+    "chaos/test_storm.py",
     "workers/test_hls_resume.py",
+    "test_launch.py",
     "cli/test_with_platform.py",
     "workers/test_hls.py",
     "e2e/test_platform.py",
