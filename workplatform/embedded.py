@@ -27,8 +27,8 @@ from workplatform.store.durability import Keeping, keeping
 # sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _POLL_S = 0.01
-# The wheel's server takes its memory from glibc, whose search for a free chunk takes longer the more jobs there are: with
-# 100,000 finished ones an attempt cost half as much again. Chunks kept at hand, and never merged, cost the same.
+# The wheel's server takes its memory from glibc, whose search for a free chunk takes longer the more jobs there are:
+# with 100,000 finished ones an attempt cost half as much again. Chunks kept at hand, and never merged, cost the same.
 _ALLOCATION = "GLIBC_TUNABLES=" + ":".join(
     f"glibc.malloc.{name}" for name in ("tcache_count=2000", "mxfast=0", "trim_threshold=268435456", "top_pad=1048576")
 )
