@@ -91,12 +91,12 @@ class _Stage:
         _wait(lambda: all(self._job(job_id)["status"] == "running" for job_id in jobs))
         killed: dict[str, float] = {}
         workers = {job_id: self._record(job_id).worker or "" for job_id in jobs}
-        for name, worker in doomed.items():
-            killed[name] = time.time()
-            worker.kill()
-            worker.wait()
-            time.sleep(0.31)
-        with self._survivors():
+        with self._survivor():
+            for name, worker in doomed.items():
+                killed[name] = time.time()
+                worker.kill()
+                worker.wait()
+                time.sleep(0.31)
             _wait(lambda: all(self._job(job_id)["status"] == "completed" for job_id in jobs))
         for job_id in jobs:
             yield self._began(job_id) - killed[workers[job_id]]
@@ -123,8 +123,9 @@ class _Stage:
         return took
 
     @contextmanager
-    def _survivors(self) -> Iterator[None]:
+    def _survivor(self) -> Iterator[None]:
         survivor = self._start("worker", "hold", CONCURRENCY_HOLD="20")
+        _wait(lambda: any(worker.about.pid == survivor.pid for worker in self._platform.store.workers.everyone()))
         try:
             yield
         finally:
@@ -142,7 +143,8 @@ class _Stage:
             self._server.wait()
 
     def _start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-m", "workplatform", *words], env=os.environ | env)
+        command = [sys.executable, "-m", "workplatform", *words]
+        process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL)
         self._roles.append(process)
         return process
 
