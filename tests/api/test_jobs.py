@@ -256,7 +256,15 @@ def test_stats_count_by_status_and_type(client: FlaskClient) -> None:
     submitted(client)
     stats = client.get("/api/stats").get_json()
     assert (stats["total"], stats["jobs"]["queued"], stats["types"]) == (1, 1, {"nap": {"queued": 1}})
-    assert stats["queues"]["nap"] == {"types": ["nap"], "served": False, "paused": False}
+    assert stats["queues"]["nap"] == {
+        "types": ["nap"],
+        "served": False,
+        "paused": False,
+        "draining": False,
+        "waiting": 1,
+        "running": 0,
+        "empty": False,
+    }
 
 
 def test_readiness_names_what_is_missing(client: FlaskClient, platform: Platform) -> None:

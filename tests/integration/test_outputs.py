@@ -98,7 +98,7 @@ def test_what_was_published_stays_when_the_job_fails(fleet: Fleet) -> None:
     fleet.worker("batch")
     job = fleet.wait(fleet.submit("batch", {"path": "out", "text": "fail"}))
     assert (job["status"], job["errorCode"]) == ("failed", "bad_input")
-    assert [path.name for path in (fleet.folder / "out").iterdir()] == ["kept.txt"]
+    eventually(lambda: [path.name for path in (fleet.folder / "out").iterdir()] == ["kept.txt"])
     assert fleet.platform.store.get(job["jobId"]).outputs == [{"uri": "out/kept.txt", "directory": False}]
     eventually(lambda: fleet.leftovers() == [])
 

@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -158,13 +158,14 @@ class Interleavings(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject, spares: bool) -> None:
         job = self.model.jobs[data.draw(st.sampled_from(sorted(self.model.jobs)))]
         is_done = job.status in ACTIVE and not (spares and job.status is Status.RUNNING)
-        answer = self.store.cancel(job.id, message="", callbacks=[a_job(queue="http")], spare_running=spares)
+        answer = self.store.cancel(job.id, message="", callbacks=[a_job()], spare_running=spares)
         assert answer == (is_done, job.status)
         if is_done:
             job.status, job.lapses = Status.CANCELLED, False
             told = next(record for record in self.store.page(limit=1).records)
-            self.model.jobs[told.id] = ModelJob(told.id, 2, Status.CANCELLED)
+            self.model.add(ModelJob(told.id, 2, Status.QUEUED))
             self.store.cancel(told.id, message="", callbacks=[])
+            self.model.jobs[told.id].status = Status.CANCELLED
 
     @precondition(lambda self: self.model.jobs)
     @rule(data=st.data())
@@ -252,6 +253,8 @@ def test_no_interleaving_brings_store_and_model_apart(connector: Connector) -> N
         stateful_step_count=25,
         deadline=None,
         database=None,
+        phases=[Phase.generate],  # what fails can be shrunk by hand, by the line that it prints
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
