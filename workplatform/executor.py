@@ -261,6 +261,7 @@ class Executor:
             callbacks=self._callbacks(attempt, following, duration_ms),
             outputs=orjson.dumps(attempt.files.committed) if attempt.files.committed else b"",
             found=attempt.found,
+            stage=attempt.pulse.state.stage,
         )
 
     def _callbacks(self, attempt: Attempt, following: Next, duration_ms: int) -> list[NewJob]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import a_job, a_message, claim, completed, pop
+from tests.waiting import pass_a_millisecond
 from workplatform.fingerprints import fingerprint, kept_error
 from workplatform.retention import sweeping_rules
 from workplatform.states import Event, Status
@@ -35,6 +36,7 @@ def failed(
     assert pop(store) == job.id
     claim(store, job)
     assert store.settle(job.id, 1, failing(job_type, code, message)).is_accepted
+    pass_a_millisecond()
     return job.id
 
 

@@ -1,5 +1,6 @@
 """Every transition of the store, the illegal ones too, against the embedded server."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,14 @@ def test_a_beat_carries_progress_and_log_lines_out(store: JobStore, event_log: E
     assert [line.text for line in store.logs(job.id)] == ["one", "two"]
     assert [line.text for line in store.logs(job.id, after=store.logs(job.id)[0].id)] == ["two"]
     assert events_of(event_log, job)[2:] == ["job:progress", "job:log"]
+
+
+def test_the_last_stage_is_told_of_an_attempt_that_no_beat_has_told_of(store: JobStore, event_log: EventLog) -> None:
+    job = created(store, a_job())
+    claim(store, job)
+    store.settle(job.id, 1, replace(completed(), stage="converting"))
+    assert store.get(job.id).stage == "converting"
+    assert event_log.after("0-0")[-1].fields["stage"] == "converting"
 
 
 def test_a_failed_attempt_backs_off_and_is_promoted_when_due(store: JobStore) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import a_job, a_message, claim, completed, failed, pop
+from tests.waiting import pass_a_millisecond
 from workplatform.errors import JobNotFoundError
 from workplatform.retention import sweeping_rules
 from workplatform.states import Status
@@ -24,6 +25,7 @@ def ended(store: JobStore, *, job_type: str = "nap", ending: Settlement | None =
     pop(store)
     claim(store, job)
     assert store.settle(job.id, 1, ending or completed()).is_accepted
+    pass_a_millisecond()
     return job.id
 
 

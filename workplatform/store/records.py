@@ -225,6 +225,7 @@ class Settlement:
     callbacks: Sequence[NewJob] = ()
     outputs: bytes = b""
     found: bytes = b""
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def settlement_words(job_id: str, fence: int, settlement: Settlement, guard: str
         settlement.costs,
         settlement.outputs,
         settlement.found,
+        settlement.stage,
         len(settlement.lines),
         *settlement.lines,
     )

@@ -3,15 +3,16 @@
 --       next status, event, result (JSON or ''), error (JSON or ''), message for people, delay in ms, reason,
 --       Celery message (for queued), costs ('attempt', 'retry' or 'nothing': 'retry' uses up one of the retries,
 --       'nothing' gives the attempt back), outputs made visible (JSON list of objects with a `uri`, or ''; those of
---       earlier attempts stay listed), what the attempt found (JSON or ''), number of log lines, the lines, number of
---       words about the next claim (0, or 5: worker, node, slots, lease in ms, claim; then the queue's next job is
---       claimed too), those words, then a callback job as for create().
+--       earlier attempts stay listed), what the attempt found (JSON or ''), its last stage ('' = as told before), number
+--       of log lines, the lines, number of words about the next claim (0, or 5: worker, node, slots, lease in ms,
+--       claim; then the queue's next job is claimed too), those words, then a callback job as for create().
 -- Returns {'ok'}, {'ok', grant as in claim.lua}, or {'lost'} if the job is not this attempt's any more: then nothing
 -- is changed. A call repeated after a lost answer gets {'lost', the same grant}.
 local id, fence, guard, next_status, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local result, failure, text, delay, reason = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10]
-local message, costs, outputs, found, count = ARGV[11], ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[15])
-local words = tonumber(ARGV[16 + count])
+local message, costs, outputs, found = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local stage, count = ARGV[15], tonumber(ARGV[16])
+local words = tonumber(ARGV[17 + count])
 local key = job_key(id)
 local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'priority', 'node', 'progress', 'stage',
   'retries', 'attempts', 'next', 'outputs', 'series', 'unique', 'expiresAt', 'deadline', 'startedAt',
@@ -19,7 +20,7 @@ local record = redis.call('HMGET', key, 'status', 'fence', 'type', 'queue', 'pri
 local type, queue, priority = record[3], record[4], record[5]
 local now = now_ms()
 
-local at = 17 + count
+local at = 18 + count
 local claimant = words > 0 and {ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]}
 
 -- The attempt was made, whatever has become of the job meanwhile.
@@ -37,7 +38,7 @@ if found ~= '' and guard == 'lapsed' then note_attempt(id, record[17], found) en
 unclaim(id, record[6])
 if record[20] then give_back(id, record[20], now) end
 if record[13] then release_series(record[13], id, fence) end
-append_logs(id, {unpack(ARGV, 16, 15 + count)})
+append_logs(id, {unpack(ARGV, 17, 16 + count)})
 move(id, type, 'running', next_status, record[18])
 
 -- Lists what either list has, by uri, older first.
@@ -58,6 +59,7 @@ local function set(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
+if stage ~= '' then set('stage', stage) end
 if costs == 'retry' then set('retries', (record[9] or 0) + 1) end
 if costs == 'nothing' then set('attempts', record[10] - 1) end
 if result ~= '' then set('result', result) end
@@ -78,7 +80,7 @@ local grant = claimant and claim_next(queue, claimant)
 if grant then set('next', grant[2]) end
 redis.call('HSET', key, unpack(fields))
 if next_status == 'queued' then push(id, queue, priority, message, true) end
-emit(event, id, type, next_status, {'progress', progress, 'stage', record[8] or '', 'message', text,
-  'result', result, 'error', failure})
+emit(event, id, type, next_status, {'progress', progress, 'stage', stage ~= '' and stage or record[8] or '',
+  'message', text, 'result', result, 'error', failure})
 if #ARGV >= at + words then create(ARGV, at + words) end
 return {'ok', grant}
