@@ -31,7 +31,7 @@ class Storm:
     def _made(self, size: int) -> list[NewJob]:
         jobs: list[NewJob] = []
         for _ in range(size):
-            parents = self.dice.sample(jobs, min(len(jobs), self.dice.randrange(4)))
+            parents = self.dice.sample(jobs, min(len(jobs), self.dice.randrange(2)))
             policy = self.dice.choice(["fail", "skip", "continue"])
             job = a_job()
             if parents:

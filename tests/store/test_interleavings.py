@@ -128,7 +128,7 @@ class Storm:
         return all(status.is_final for _, status in self.store.page(limit=0).counts)
 
 
-@pytest.mark.parametrize("seed", [1, 5, 7])
+@pytest.mark.parametrize("seed", [1, 5])
 def test_every_job_ends_once_whatever_happens_in_which_order(store: JobStore, connector: Connector, seed: int) -> None:
     storm = Storm(store, seed)
     for number in range(STEPS):

@@ -249,7 +249,7 @@ def test_no_interleaving_brings_store_and_model_apart(connector: Connector) -> N
 
     Here.connector = connector
     few = settings(
-        max_examples=20,
+        max_examples=12,
         stateful_step_count=25,
         deadline=None,
         database=None,
