@@ -211,9 +211,9 @@ def test_a_burst_of_callbacks_for_a_slow_receiver_arrives_without_using_up_retri
             under_way += 1
             most = max(most, under_way)
         receiver.closing.wait(0.03)
-        good(receiver, connection)
         with lock:
-            under_way -= 1
+            under_way -= 1  # before the answer, which frees the sender's place
+        good(receiver, connection)
 
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving(slowly))
@@ -223,7 +223,7 @@ def test_a_burst_of_callbacks_for_a_slow_receiver_arrives_without_using_up_retri
         eventually(lambda: len(receiver.requests) >= number, within_s=90)
         eventually(lambda: all(deliveries(fleet, job.id)[0]["status"] == "completed" for job in jobs), within_s=90)
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == len(receiver.requests) == number
-    assert most <= 16  # a place is free a moment before the receiver has noticed the end
+    assert most <= 8
     for job in jobs:
         [delivery] = deliveries(fleet, job.id)
         shown = fleet.job(delivery["deliveryId"])
