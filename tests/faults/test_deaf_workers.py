@@ -37,6 +37,7 @@ def test_workers_that_wait_for_a_good_reason_are_left_alone(fleet: Fleet) -> Non
     full = fleet.worker("stuck", **EAGER)
     crowded = fleet.worker("slow", **EAGER, NODE_NAME="small", MAX_CONCURRENT_JOBS="1")
     fleet.worker("trace", **EAGER, NODE_NAME="small", MAX_CONCURRENT_JOBS="1")
+    (fleet.folder / "trace.txt").touch()
     fleet.wait(fleet.submit("stuck"), "running")
     fleet.wait(fleet.submit("trace", {"path": "trace.txt", "seconds": 60}), "running")
     for job_type, payload in (("noop", {}), ("stuck", {}), ("slow", {"path": "", "seconds": 0})):
