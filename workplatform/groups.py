@@ -8,11 +8,10 @@ import orjson
 from pydantic import Field
 
 from workplatform.hooks import HookOrUrl
-from workplatform.models import WireModel
+from workplatform.models import Tag, WireModel
 from workplatform.store.records import NewJob
 
 BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 _HOOKS: Final = ("callback", "onFailure")
 
@@ -29,8 +28,7 @@ class GroupSpec(WireModel):
         spec: dict[str, Any] = {"tags": list(self.tags)} if self.tags else {}
         for name, hook in (("callback", self.callback), ("onFailure", self.on_failure)):
             if hook is not None:
-                told = hook.model_dump(mode="json", by_alias=True, exclude_unset=True)
-                spec[name] = hook.url if told.keys() == {"url"} else told
+                spec[name] = hook.said
         return spec
 
 
@@ -61,11 +59,4 @@ def grouped(jobs: Sequence[NewJob], group: str, spec: Mapping[str, Any]) -> list
     first: dict[str, Any] = {}
     if spec:
         first = {"groupSpec": orjson.dumps(spec).decode(), "groupTells": any(hook in spec for hook in _HOOKS)}
-    return [
-        job._replace(terms=_and_more(job.terms, {"group": group} | (first if number == 0 else {})))
-        for number, job in enumerate(jobs)
-    ]
-
-
-def _and_more(terms: bytes, more: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({**(orjson.loads(terms) if terms else {}), **more})
+    return [job.with_terms(group=group, **(first if number == 0 else {})) for number, job in enumerate(jobs)]

@@ -47,6 +47,12 @@ class Hook(WireModel):
         "job", description="The body: what is told as it is, or as the `data` of an envelope of Standard Webhooks"
     )
 
+    @property
+    def said(self) -> str | dict[str, Any]:
+        """What the caller said, and only that: a URL, or an object."""
+        said = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return self.url if said.keys() == {"url"} else said
+
     def wants(self, event: str) -> bool:
         """Whether the receiver is to be told of it."""
         return event in self.events

@@ -1,14 +1,17 @@
 """The bases of every payload and result, and the wire's spelling."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 # For a field's json_schema_extra: its value is taken, kept for the worker, and shown masked everywhere (JSON Schema).
 SECRET: Final[dict[str, JsonValue]] = {"writeOnly": True}
 # For an output's json_schema_extra: where its name is made of the input's, it gets the extension of the first example.
 NAMED_AFTER_EXAMPLE: Final[dict[str, JsonValue]] = {"x-namedAfterExample": True}
+
+# A word of the caller's own, by which jobs and groups of them are found again.
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class WireModel(BaseModel):

@@ -25,6 +25,7 @@ from typing import Final, NoReturn
 
 from workplatform.child import serve
 from workplatform.errors import ChildCrashedError
+from workplatform.processes import write_to_descriptors
 
 _NUMBER: Final = struct.Struct("i")
 _UNKNOWN: Final = 255  # how a child ended whose nursery went with it
@@ -108,7 +109,7 @@ class Nursery:
         self._pid = os.fork()
         if self._pid == 0:
             _forget_all_but(theirs.fileno())
-            _own_streams()
+            write_to_descriptors()
             _be_nursery(theirs, self._preload)
         theirs.close()
         return ours
@@ -146,12 +147,6 @@ def _forget_all_but(kept: int) -> None:
         if fd > 2 and fd != kept:
             with suppress(OSError):  # the listing's own
                 os.close(fd)
-
-
-def _own_streams() -> None:
-    """Write to the standard descriptors: the maker's streams may have gone elsewhere, to what is closed by now."""
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _be_nursery(orders: socket.socket, preload: Sequence[str]) -> NoReturn:

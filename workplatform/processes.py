@@ -75,6 +75,12 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         return
 
 
+def write_to_descriptors() -> None:
+    """Write to the standard descriptors: the maker's streams may have gone elsewhere, to what is closed by now."""
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
 def _live(start: Start, parent: int, writer: int, forget: tuple[int, ...]) -> NoReturn:
     """Be the child. Leaves by _exit: the parent's exit handlers and buffers are not the child's to run."""
     code = _CRASHED
@@ -137,5 +143,4 @@ def _own_streams(writer: int) -> None:
     os.dup2(writer, 2)
     os.close(null)
     os.close(writer)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    write_to_descriptors()

@@ -1,7 +1,7 @@
 """Submissions: what a caller may ask for, checked and turned into a new job."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import Field, ValidationError
@@ -9,9 +9,9 @@ from pydantic_core import ErrorDetails
 
 from workplatform.errors import InvalidSubmissionError
 from workplatform.groups import BatchId, Bonds
-from workplatform.hooks import Hook, HookOrUrl
+from workplatform.hooks import HookOrUrl
 from workplatform.ids import new_job_id
-from workplatform.models import WireModel
+from workplatform.models import Tag, WireModel
 from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
@@ -19,9 +19,6 @@ from workplatform.terms import Terms
 
 M = TypeVar("M", bound=WireModel)
 BuildMessage = Callable[[str, str, str, int], bytes]
-
-
-Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Submission(Terms):
@@ -119,9 +116,9 @@ def _spec(submission: Submission) -> dict[str, Any]:
     """Keep what the caller said, and only that."""
     spec: dict[str, Any] = {"payload": submission.payload}
     if submission.callback:
-        spec["callback"] = _hook(submission.callback)
+        spec["callback"] = submission.callback.said
     if submission.on_failure:
-        spec["onFailure"] = _hook(submission.on_failure)
+        spec["onFailure"] = submission.on_failure.said
     if submission.retry_policy:
         spec["retryPolicy"] = submission.retry_policy.model_dump(by_alias=True)
     if submission.max_retries is not None:
@@ -131,11 +128,6 @@ def _spec(submission: Submission) -> dict[str, Any]:
     if submission.tags:
         spec["tags"] = submission.tags
     return spec
-
-
-def _hook(hook: Hook) -> str | dict[str, Any]:
-    said = hook.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return hook.url if said.keys() == {"url"} else said
 
 
 def checked(model: type[M], value: object, base: str) -> M:

@@ -35,7 +35,7 @@ class Storm:
             policy = self.dice.choice(["fail", "skip", "continue"])
             job = a_job()
             if parents:
-                job = job.with_terms(dependsOn=[parent.id for parent in parents], onParent=policy)  # type: ignore[arg-type]
+                job = job.with_terms(dependsOn=[parent.id for parent in parents], onParent=policy)
             jobs.append(job)
         jobs = grouped(jobs, "flow:f", {"steps": {}})
         self.store.create(jobs)

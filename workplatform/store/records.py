@@ -39,7 +39,7 @@ class NewJob(NamedTuple):
         """The ids of the jobs on which it depends."""
         return list(orjson.loads(self.terms).get("dependsOn", ())) if self.terms else []
 
-    def with_terms(self, **terms: str | int) -> "NewJob":
+    def with_terms(self, **terms: Any) -> "NewJob":
         """Return the same job with further terms."""
         said = orjson.loads(self.terms) if self.terms else {}
         return self._replace(terms=orjson.dumps(said | terms))
