@@ -12,4 +12,4 @@ def test_no_storm_loses_doubles_or_tears_anything(tmp_path: Path) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**6)
     seconds = float(os.environ.get("CHAOS_SECONDS", "15"))
     print(f"CHAOS_SEED={seed}")  # noqa: T201 - a failing storm has to be repeatable
-    Storm(tmp_path, seed=seed, jobs=200, seconds=seconds).run(check)
+    Storm(tmp_path, seed=seed, jobs=300, seconds=seconds).run(check)
