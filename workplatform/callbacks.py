@@ -64,9 +64,15 @@ class Callbacks:
         self._signs = signs
 
     def for_ending(
-        self, job: Finishing, *, status: Status, result: Any, error: str | None, duration_ms: int | None
+        self,
+        job: Finishing,
+        *,
+        status: Status,
+        result: Any = None,
+        error: str | None = None,
+        duration_ms: int | None = None,
     ) -> list[NewJob]:
-        """Return the deliveries of an ending, one for each hook that wants it."""
+        """Return the deliveries of an ending, one for each hook that wants it. What no attempt ended has no result."""
         hooks = [_hook(job.spec, "callback"), _hook(job.spec, "onFailure")] if job.spec.keys() & _FIELDS else []
         wanting = [hook for hook in hooks if hook is not None and hook.wants(status)]
         if not wanting:

@@ -145,4 +145,4 @@ class Firing:
             record = self._store.get(job_id)
         except JobNotFoundError:
             return ()
-        return self._callbacks.for_ending(record, status=Status.CANCELLED, result=None, error=None, duration_ms=None)
+        return self._callbacks.for_ending(record, status=Status.CANCELLED)

@@ -67,9 +67,7 @@ class GroupWork:
             self._store.retry(record.id, self._submitter.wakeup(record))
             return
         message = f"cancelled with its {name.partition(':')[0]}"
-        callbacks = self._callbacks.for_ending(
-            record, status=Status.CANCELLED, result=None, error=None, duration_ms=None
-        )
+        callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
         self._store.cancel(record.id, message=message, callbacks=callbacks)
 
     def _end_child(self, job_id: str) -> None:
@@ -91,9 +89,7 @@ class GroupWork:
     def _ending(
         self, record: Record, status: Status, event: Event, message: str, error: DependencyError | None
     ) -> Settlement:
-        callbacks = self._callbacks.for_ending(
-            record, status=status, result=None, error=message if error else None, duration_ms=None
-        )
+        callbacks = self._callbacks.for_ending(record, status=status, error=message if error else None)
         said = kept_error(record.type, describe(error)) if error else b""
         return Settlement(status, event, "nothing", message=message, error=said, callbacks=callbacks)
 

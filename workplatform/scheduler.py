@@ -87,9 +87,7 @@ class Scheduler:
         if record is None:
             return
         error = expiry(record)
-        callbacks = self._callbacks.for_ending(
-            record, status=Status.FAILED, result=None, error=error.message, duration_ms=None
-        )
+        callbacks = self._callbacks.for_ending(record, status=Status.FAILED, error=error.message)
         kept = kept_error(record.type, describe(error))
         if self._store.expire(job_id, message=error.message, error=kept, callbacks=callbacks):
             _log.info("job_expired", job_id=job_id, code=error.code)
@@ -104,9 +102,7 @@ class Scheduler:
         following = after_failure(error, retries=record.retries, policy=policy)
         callbacks: list[NewJob] = []
         if following.status.is_final:
-            callbacks = self._callbacks.for_ending(
-                record, status=following.status, result=None, error=error.message, duration_ms=None
-            )
+            callbacks = self._callbacks.for_ending(record, status=following.status, error=error.message)
         settlement = Settlement(
             status=following.status,
             event=following.event,

@@ -101,9 +101,7 @@ class JobService:
     def cancel(self, job_id: str) -> Status:
         """Cancel a job; raises JobNotFoundError, or IllegalTransitionError if it has ended otherwise."""
         record = self._store.get(job_id)
-        callbacks = self._callbacks.for_ending(
-            record, status=Status.CANCELLED, result=None, error=None, duration_ms=_elapsed_ms(record)
-        )
+        callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED, duration_ms=_elapsed_ms(record))
         done, before = self._store.cancel(job_id, message="cancelled on request", callbacks=callbacks)
         if not done and before != Status.CANCELLED:
             raise IllegalTransitionError(f"the job has already ended: it is {before}")
@@ -175,9 +173,7 @@ class JobService:
             record = self._store.get(job_id)
         except JobNotFoundError:
             return False
-        callbacks = self._callbacks.for_ending(
-            record, status=Status.CANCELLED, result=None, error=None, duration_ms=None
-        )
+        callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
         done, _ = self._store.cancel(job_id, message="its queue was purged", callbacks=callbacks, spare_running=True)
         return done
 

@@ -44,9 +44,7 @@ class Superseding:
         return True
 
     def _cancel(self, record: Record, *, by: str, spare_running: bool) -> None:
-        callbacks = self._callbacks.for_ending(
-            record, status=Status.CANCELLED, result=None, error=None, duration_ms=None
-        )
+        callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
         self._store.cancel(record.id, message=f"superseded by {by}", callbacks=callbacks, spare_running=spare_running)
 
     def _takes_running(self, job: NewJob) -> bool:
