@@ -99,7 +99,8 @@ class Nursery:
                 socket.send_fds(self._orders, [b"+"], fds)
                 return
         except (BrokenPipeError, ConnectionResetError):  # it was killed
-            self.close()
+            self._orders.close()
+            self._orders = None
             os.waitpid(self._pid, 0)
         self._orders = self._fresh()
         socket.send_fds(self._orders, [b"+"], fds)
