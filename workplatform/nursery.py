@@ -94,14 +94,15 @@ class Nursery:
             self._orders.close()
 
     def _order(self, *fds: int) -> None:
-        try:
-            if self._orders is not None:
+        if self._orders is not None:
+            try:
                 socket.send_fds(self._orders, [b"+"], fds)
+            except (BrokenPipeError, ConnectionResetError):  # it was killed
+                self._orders.close()
+                self._orders = None
+                os.waitpid(self._pid, 0)
+            else:
                 return
-        except (BrokenPipeError, ConnectionResetError):  # it was killed
-            self._orders.close()
-            self._orders = None
-            os.waitpid(self._pid, 0)
         self._orders = self._fresh()
         socket.send_fds(self._orders, [b"+"], fds)
 
