@@ -28,6 +28,11 @@ class Note(Payload):
     path: str = Field(description="File to write or append to")
     text: str = Field("", description="What to write")
     seconds: float = Field(0.0, description="How long to take")
+    again: float | None = Field(None, description="How long later attempts take, if not as long")
+
+    def time_of(self, attempt: int) -> float:
+        """Return how many seconds an attempt takes."""
+        return self.seconds if attempt == 1 or self.again is None else self.again
 
 
 class Lines(Payload):
@@ -63,10 +68,11 @@ def nap(payload: Note, job: JobContext) -> Done:
     output.path.write_text(payload.text)
     job.stage("napping")
     job.log(f"attempt {job.attempt} begins")
-    ends = time.monotonic() + payload.seconds
+    seconds = payload.time_of(job.attempt)
+    ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0:
         job.check_cancelled()
-        job.progress(100 * (1 - left / payload.seconds), f"{left:.1f} s left")
+        job.progress(100 * (1 - left / seconds), f"{left:.1f} s left")
         time.sleep(min(left, 0.05))
     return Done(attempt=job.attempt)
 
@@ -130,7 +136,8 @@ def program(payload: Note, job: JobContext) -> Done:
     output = job.output(payload.path)
     output.path.write_text("half")
     job.progress(50, "half")
-    job.run(["sh", "-c", f"sleep {payload.seconds} & sleep {payload.seconds}"])
+    seconds = payload.time_of(job.attempt)
+    job.run(["sh", "-c", f"sleep {seconds} & sleep {seconds}"])
     Path(output.path).write_text("whole")
     return Done(attempt=job.attempt)
 

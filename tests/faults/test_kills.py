@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from subprocess import Popen
 
 import psutil
 import pytest
@@ -30,6 +31,12 @@ def has_attempts(fleet: Fleet, job_id: str, number: int) -> bool:
     return bool(fleet.job(job_id)["attempts"] == number)
 
 
+def family_with_sleepers(workers: Sequence[Popen[bytes]], at_least: int) -> list[psutil.Process]:
+    """Return all processes below the workers if so many programs run there, else none."""
+    family = [child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)]
+    return family if sum(child.name() == "sleep" for child in family) >= at_least else []
+
+
 def is_longer(items: Sequence[str], than: int) -> bool:
     return len(items) > than
 
@@ -38,13 +45,13 @@ def test_all_workers_killed_at_once_cost_their_jobs_an_attempt_and_leave_no_orph
     fleet.start("scheduler")
     queues = ("program", "nap", "grow")
     workers = [fleet.start("worker", queue) for queue in queues]
-    jobs = [fleet.submit("program", {"path": f"program-{number}.txt", "seconds": 1.5}) for number in range(2)]
-    jobs += [fleet.submit("nap", {"path": f"nap-{number}.txt", "text": "whole", "seconds": 1.5}) for number in range(2)]
-    jobs.append(fleet.submit("grow", {"path": "grown.txt", "lines": 40, "pause": 0.05}))
+    once = {"seconds": 600, "again": 0}
+    jobs = [fleet.submit("program", {"path": f"program-{number}.txt", **once}) for number in range(2)]
+    jobs += [fleet.submit("nap", {"path": f"nap-{number}.txt", "text": "whole", **once}) for number in range(2)]
+    jobs.append(fleet.submit("grow", {"path": "grown.txt", "lines": 40, "pause": 0.3}))
     for job_id in jobs:
         fleet.wait(job_id, "running", within_s=60)
-    family = [child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)]
-    assert [child for child in family if child.name() == "sleep"]
+    family = eventually(partial(family_with_sleepers, workers, 2))
     for worker in workers:
         os.kill(worker.pid, signal.SIGKILL)
     eventually(lambda: all(has_ended(child) for child in family))
