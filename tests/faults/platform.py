@@ -1,6 +1,5 @@
 """What the tests of faults ask of a fleet: an API, submissions like a client's, and whether all agrees in the end."""
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import psutil
 import requests
 
-from tests.integration.fleet import Fleet
+from tests.integration.fleet import Fleet, Process
 from tests.running import free_port
 from tests.waiting import eventually
 from workplatform.checkup import checkup
@@ -19,7 +18,7 @@ class Api:
     """An API of a fleet."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
 
     def submit(self, document: object, *, timeout_s: float = 10, key: str = "") -> requests.Response:
         """Submit something, with an idempotency key if there is one."""

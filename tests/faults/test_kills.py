@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from subprocess import Popen
 
 import psutil
 import pytest
@@ -15,7 +14,7 @@ import requests
 
 from tests.faults.platform import Api, a_nap, all_completed, differences, start_api
 from tests.faults.relay import relaying
-from tests.integration.fleet import Fleet, running_fleet
+from tests.integration.fleet import Fleet, Process, running_fleet
 from tests.waiting import eventually
 from workplatform import embedded
 
@@ -31,7 +30,7 @@ def has_attempts(fleet: Fleet, job_id: str, number: int) -> bool:
     return bool(fleet.job(job_id)["attempts"] == number)
 
 
-def family_with_sleepers(workers: Sequence[Popen[bytes]], at_least: int) -> list[psutil.Process]:
+def family_with_sleepers(workers: Sequence[Process], at_least: int) -> list[psutil.Process]:
     """Return all processes below the workers if so many programs run there, else none."""
     family = [child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)]
     return family if sum(child.name() == "sleep" for child in family) >= at_least else []

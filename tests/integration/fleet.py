@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from tests.integration.forked import Forked
 from tests.running import ROOT
 from tests.waiting import eventually
 from workplatform import embedded
 from workplatform.bootstrap import Platform, build
 from workplatform.settings import Settings, load
+
+Process: TypeAlias = Forked | subprocess.Popen[bytes]
 
 
 class Server:
@@ -61,11 +64,16 @@ class Fleet:
         self.server = server
         self.environ = environ
         self.platform: Platform = build(settings)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._log = folder / "roles.log"
+        self._processes: list[Process] = []
 
-    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
-        """Start a role in a process group of its own."""
-        return self._popen([sys.executable, "-m", "workplatform", *words], env)
+    def start(self, role: str, *words: str, **env: str) -> Process:
+        """Start a role in a session of its own."""
+        if role == "api":  # gevent has to be there before all else
+            return self._popen([sys.executable, "-m", "workplatform", role, *words], env)
+        process = Forked([role, *words], folder=self.folder, environ=self.environ | env, log=self._log)
+        self._processes.append(process)
+        return process
 
     def start_command(self, command: list[str], **env: str) -> subprocess.Popen[bytes]:
         """Start a role by a command of the test's own."""
@@ -75,7 +83,7 @@ class Fleet:
         """Start a worker with Celery's own command line."""
         return self._popen([sys.executable, "-m", "celery", "-A", "workplatform.celery_app", "worker", *words], {})
 
-    def worker(self, queue: str, **env: str) -> subprocess.Popen[bytes]:
+    def worker(self, queue: str, **env: str) -> Process:
         """Start a worker and wait until it serves its queue."""
         process = self.start("worker", queue, **env)
         self.wait_served(queue)
@@ -137,7 +145,7 @@ class Fleet:
         self.platform.close()
 
     def _popen(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-        with (self.folder / "roles.log").open("ab") as log:
+        with self._log.open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,

@@ -2,23 +2,22 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.integration.fleet import Fleet, log_events, running_fleet
+from tests.integration.fleet import Fleet, Process, log_events, running_fleet
 from tests.processes import gone
 from tests.waiting import eventually
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
+def end(process: Process) -> int:
     process.terminate()
     return process.wait(20)
 
 
-def descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def descendants(process: Process) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
