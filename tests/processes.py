@@ -14,18 +14,31 @@ def gone(processes: Iterable[psutil.Process]) -> bool:
     return not any(_runs(process) for process in processes)
 
 
+def below(*pids: int, name: str = "") -> list[psutil.Process]:
+    """Return what runs below processes, of one name if it is given."""
+    family = [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+    return [child for child in family if not name or _is_named(child, name)]
+
+
 def end_all(process: subprocess.Popen[bytes]) -> None:
     """Kill a process with everything below it; returns when nothing of it holds a file, a lock or a port any more."""
-    below: list[psutil.Process] = []
+    family: list[psutil.Process] = []
     if process.poll() is None:
         with suppress(psutil.NoSuchProcess):
-            below = psutil.Process(process.pid).children(recursive=True)
+            family = below(process.pid)
         process.kill()
     process.wait()
-    for each in below:
+    for each in family:
         with suppress(psutil.NoSuchProcess):
             each.kill()
-    eventually(lambda: gone(below))
+    eventually(lambda: gone(family))
+
+
+def _is_named(process: psutil.Process, name: str) -> bool:
+    try:
+        return process.name() == name
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _runs(process: psutil.Process) -> bool:

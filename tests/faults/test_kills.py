@@ -14,26 +14,14 @@ import requests
 
 from tests.faults.platform import Api, a_nap, all_completed, differences, start_api
 from tests.faults.relay import relaying
-from tests.integration.fleet import Fleet, Process, running_fleet
+from tests.integration.fleet import Fleet, running_fleet
+from tests.processes import below, gone
 from tests.waiting import eventually
 from workplatform import embedded
 
 
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def has_attempts(fleet: Fleet, job_id: str, number: int) -> bool:
     return bool(fleet.job(job_id)["attempts"] == number)
-
-
-def family_with_sleepers(workers: Sequence[Process], at_least: int) -> list[psutil.Process]:
-    """Return all processes below the workers if so many programs run there, else none."""
-    family = [child for worker in workers for child in psutil.Process(worker.pid).children(recursive=True)]
-    return family if sum(child.name() == "sleep" for child in family) >= at_least else []
 
 
 def is_longer(items: Sequence[str], than: int) -> bool:
@@ -50,10 +38,12 @@ def test_all_workers_killed_at_once_cost_their_jobs_an_attempt_and_leave_no_orph
     jobs.append(fleet.submit("grow", {"path": "grown.txt", "lines": 40, "pause": 0.3}))
     for job_id in jobs:
         fleet.wait(job_id, "running", within_s=60)
-    family = eventually(partial(family_with_sleepers, workers, 2))
+    pids = [worker.pid for worker in workers]
+    eventually(lambda: len(below(*pids, name="sleep")) >= 2)
+    family = below(*pids)
     for worker in workers:
         os.kill(worker.pid, signal.SIGKILL)
-    eventually(lambda: all(has_ended(child) for child in family))
+    eventually(lambda: gone(family))
     for queue in queues:
         fleet.start("worker", queue)
     all_completed(fleet, jobs)
@@ -71,8 +61,8 @@ def test_a_child_that_is_killed_costs_its_attempt_and_not_its_worker(fleet: Flee
     job_id = fleet.submit("broken", {"path": "x", "text": "hang"}, maxRetries=1)
     for attempt in (1, 2):
         eventually(partial(has_attempts, fleet, job_id, attempt))
-        children = eventually(lambda: psutil.Process(worker.pid).children(recursive=True))
-        for child in children:
+        eventually(lambda: len(below(worker.pid)) >= 2)  # the nursery, and the child that hangs
+        for child in below(worker.pid):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
     job = fleet.wait(job_id)

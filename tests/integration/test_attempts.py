@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.integration.fleet import Fleet, Process, log_events, running_fleet
-from tests.processes import gone
+from tests.processes import below, gone
 from tests.waiting import eventually
 
 
@@ -17,8 +17,8 @@ def end(process: Process) -> int:
     return process.wait(20)
 
 
-def descendants(process: Process) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+def sleepers(worker: Process) -> list[psutil.Process]:
+    return below(worker.pid, name="sleep")
 
 
 def test_a_job_runs_and_its_record_tells_how(fleet: Fleet) -> None:
@@ -80,15 +80,15 @@ def test_a_time_limit_ends_the_program(fleet: Fleet) -> None:
     worker = fleet.worker("slow")
     job = fleet.wait(fleet.submit("slow", {"path": "", "seconds": 60}))
     assert (job["status"], job["errorCode"]) == ("failed", "timeout")
-    eventually(lambda: not [p for p in descendants(worker) if p.name() == "sleep"])
+    eventually(lambda: not sleepers(worker))
 
 
 def test_cancelling_ends_the_process_group_and_leaves_nothing(fleet: Fleet) -> None:
     worker = fleet.worker("program")
     job_id = fleet.submit("program", {"path": "half.txt", "seconds": 600})
-    eventually(lambda: len([p for p in descendants(worker) if p.name() == "sleep"]) == 2)
+    eventually(lambda: len(sleepers(worker)) == 2)
     assert fleet.platform.service.cancel(job_id) == "cancelled"
-    eventually(lambda: not [p for p in descendants(worker) if p.name() == "sleep"])
+    eventually(lambda: not sleepers(worker))
     eventually(lambda: fleet.leftovers() == [])
     assert fleet.job(job_id)["status"] == "cancelled"
     assert not (fleet.folder / "half.txt").exists()
@@ -97,12 +97,12 @@ def test_cancelling_ends_the_process_group_and_leaves_nothing(fleet: Fleet) -> N
 def test_a_killed_worker_costs_its_job_an_attempt_and_nothing_else(fleet: Fleet) -> None:
     fleet.start("scheduler")
     doomed = fleet.worker("program")
-    job_id = fleet.submit("program", {"path": "result.txt", "seconds": 2})
-    sleepers = eventually(lambda: [p for p in descendants(doomed) if p.name() == "sleep"])
-    everyone = descendants(doomed)
+    job_id = fleet.submit("program", {"path": "result.txt", "seconds": 600, "again": 0})
+    eventually(lambda: len(sleepers(doomed)) == 2)
+    everyone = below(doomed.pid)
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.wait()
-    eventually(lambda: gone([*sleepers, *everyone]))
+    eventually(lambda: gone(everyone))
     fleet.worker("program")
     job = fleet.wait(job_id)
     assert (job["status"], job["attempts"], job["retries"]) == ("completed", 2, 1)
@@ -113,7 +113,7 @@ def test_a_killed_worker_costs_its_job_an_attempt_and_nothing_else(fleet: Fleet)
 def test_a_frozen_worker_cannot_finish_what_another_has_taken_over(fleet: Fleet) -> None:
     fleet.start("scheduler")
     frozen = fleet.worker("nap", NODE_NAME="frozen")
-    job_id = fleet.submit("nap", {"path": "note.txt", "text": "whole", "seconds": 1})
+    job_id = fleet.submit("nap", {"path": "note.txt", "text": "whole", "seconds": 600, "again": 0.1})
     fleet.wait(job_id, "running")
     os.kill(frozen.pid, signal.SIGSTOP)
     fleet.worker("nap", NODE_NAME="fresh")
@@ -150,14 +150,18 @@ def test_stopping_lets_a_job_end_that_needs_less_than_the_grace(tmp_path: Path) 
 def test_priorities_are_strict_and_equals_are_first_come_first_served(fleet: Fleet) -> None:
     (fleet.folder / "order").touch()
     fleet.worker("trace")
-    fleet.wait(fleet.submit("trace", {"path": "order", "text": "blocker", "seconds": 1}), "running")
+    service = fleet.platform.service
     jobs = [
-        fleet.submit("trace", {"path": "order", "text": f"{priority}{letter}"}, priority=priority)
+        service.prepare(
+            {"type": "trace", "payload": {"path": "order", "text": f"{priority}{letter}"}, "priority": priority}
+        )
         for letter in "abc"
         for priority in (4, 3, 2, 1, 0)
     ]
-    for job_id in jobs:
-        fleet.wait(job_id)
+    fleet.wait(fleet.submit("trace", {"path": "order", "text": "blocker", "seconds": 2}), "running")
+    service.create(jobs)
+    for job in jobs:
+        fleet.wait(job.id)
     expected = ["blocker", *(f"{priority}{letter}" for priority in range(5) for letter in "abc")]
     assert (fleet.folder / "order").read_text().splitlines() == expected
 

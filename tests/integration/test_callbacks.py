@@ -238,6 +238,7 @@ def test_a_burst_of_callbacks_for_a_slow_receiver_arrives_without_using_up_retri
         ({"url": "https://example.com", "events": ["finished"]}, "/callback/events/0"),
         ({"url": "https://example.com", "format": "xml"}, "/callback/format"),
         ({"url": "https://example.com", "secretName": "../a"}, "/callback/secretName"),
+        ({"url": "https://example.com", "headers": {"Host": "other.example"}}, "/callback/headers"),
     ],
 )
 def test_a_wrong_hook_is_named(fleet: Fleet, hook: dict[str, object], pointer: str) -> None:

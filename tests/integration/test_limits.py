@@ -80,7 +80,7 @@ def test_no_more_jobs_than_a_limit_allows_run_over_all_nodes(limited_fleet: Flee
 def test_a_limit_survives_the_kill_of_its_holder(fleet: Fleet) -> None:
     fleet.start("scheduler")
     holder = fleet.worker("nap", NODE_NAME="one")
-    first = fleet.submit("nap", {"path": "1.txt", "seconds": 2}, concurrencyKey="film")
+    first = fleet.submit("nap", {"path": "1.txt", "seconds": 600, "again": 0.5}, concurrencyKey="film")
     fleet.wait(first, "running")
     second = fleet.submit("nap", {"path": "2.txt"}, concurrencyKey="film")
     assert fleet.wait(second, "waiting")["waitingReason"] == "concurrency_limit"

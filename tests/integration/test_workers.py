@@ -64,7 +64,7 @@ def test_workers_of_one_queue_are_told_apart_and_a_killed_one_is_gone(fleet: Fle
 def test_a_drained_worker_serves_nothing_at_once_and_is_seen_until_its_jobs_end(fleet: Fleet) -> None:
     # announcements that stand for 10 minutes: only what the worker says at its end can take it from the register
     worker = fleet.worker("nap", LEASE="600", SHUTDOWN_GRACE="60")
-    job_id = fleet.submit("nap", {"path": "nap.txt", "seconds": 3})
+    job_id = fleet.submit("nap", {"path": "nap.txt", "seconds": 6})
     fleet.wait(job_id, "running")
     worker.send_signal(signal.SIGTERM)
     eventually(lambda: "nap" not in fleet.platform.store.queues.states().served)

@@ -124,15 +124,19 @@ def test_what_ends_the_attempt_ends_every_record_and_none_is_reported_failed(
         connection.sendall(head_of("200 OK", {"Content-Length": "100000"}) + CONTENT[:2000])
         receiver.hold()
 
-    with receiving(routing({"/a": Origin(), "/b": hold, "/c": hold})) as receiver, inline_job(tmp_path) as run:
+    with (
+        receiving(routing({"/a": Origin(), "/b": hold, "/c": hold})) as receiver,
+        pytest.raises(type(reason)),
+        inline_job(tmp_path) as run,
+    ):
         stopper = threading.Thread(
             target=lambda: (eventually((tmp_path / "data/videos/a").exists), run.pulse.stop(reason))
         )
         stopper.start()
-        with pytest.raises(type(reason)):
+        try:
             download(DownloadPayload.model_validate(batch(receiver.url, "a", "b", "c")), run.job)
-        stopper.join()
-        run.look()
+        finally:
+            stopper.join()
     assert run.lines == []
     assert (tmp_path / "data/videos/a").read_bytes() == CONTENT
 
