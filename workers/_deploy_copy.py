@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workers._build import build, end_builds
+from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult, Stashed
 from workers._deploy_place import Place
@@ -17,16 +18,9 @@ from workers._git_fetch import WANTED
 from workers._git_reading import Change, changes, facts, others
 from workers._git_stash import in_the_way, set_aside
 from workplatform.context import JobContext
-from workplatform.errors import (
-    BadInputError,
-    BuildFailedError,
-    CommandFailedError,
-    HealthCheckError,
-)
-from workplatform.lateness import TimeLimitError
+from workplatform.errors import BadInputError
 
 _RESTORED_WITHIN: Final = timedelta(minutes=5)
-_TOLD: Final = (BuildFailedError, HealthCheckError, TimeLimitError, CommandFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +55,7 @@ class WorkingCopy:
             calm = self.job.closing(_RESTORED_WITHIN)
             told = self._restore(calm, self.place.journal.read() or journal)
             calm.log(told)
-            if isinstance(error, _TOLD):
-                raise type(error)(f"{error.message}; {told}") from error
+            raise_with(told, error)
             raise
         return self._finish(commit, previous, stashed)
 

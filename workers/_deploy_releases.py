@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workers._build import build, end_builds
+from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult
 from workers._deploy_place import Journal, Place, sync_folder
@@ -16,17 +17,9 @@ from workers._git import Git
 from workers._git_reading import facts
 from workplatform.clock import CLOCK
 from workplatform.context import JobContext
-from workplatform.errors import (
-    BadInputError,
-    BuildFailedError,
-    CommandFailedError,
-    HealthCheckError,
-    JobError,
-)
-from workplatform.lateness import TimeLimitError
+from workplatform.errors import BadInputError, JobError
 
 _CLEANED_WITHIN: Final = timedelta(minutes=5)
-_TOLD: Final = (BuildFailedError, HealthCheckError, TimeLimitError, CommandFailedError)
 _NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}(\.[0-9]+)?")
 
 
@@ -63,8 +56,7 @@ class Releases:
             self._switch(name)
         except Exception as error:
             told = self._clear(self.job.closing(_CLEANED_WITHIN), name)
-            if isinstance(error, _TOLD):
-                raise type(error)(f"{error.message}; {told}") from error
+            raise_with(told, error)
             raise
         self.place.journal.close()
         self._prune()
