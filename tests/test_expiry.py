@@ -1,6 +1,6 @@
 """Expiry: what is removed with a job, and what is not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,6 +169,35 @@ def test_a_ledger_that_was_torn_removes_what_it_still_lists(place: Place) -> Non
     ledger.write_text(ledger.read_text()[:-5])
     place.done(job)
     assert place.left() == {"data/b.txt"}
+
+
+def test_a_file_that_cannot_be_removed_stays_listed_and_keeps_no_other_from_going(
+    place: Place, connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = place.job(), place.job()
+    place.write(stuck.id, "data/stuck/a.txt")
+    place.write(other.id, "data/b.txt")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refusing("a.txt"))  # root may write to any folder
+        place.done(stuck)
+        place.done(other)
+    assert "data/stuck/a.txt" in place.left() and "data/b.txt" not in place.left()
+    assert place.store.expiring.due(10) == []
+    connector.client.zadd("test:expiring", {stuck.id: 1})
+    place.expiry.tick()
+    assert place.left() == set()
+
+
+def refusing(name: str) -> Callable[..., None]:
+    """What removes all files but those of a name, as a disk does that lets nothing go."""
+    unlink = Path.unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    return refuse
 
 
 def test_the_folder_for_files_that_were_sent_stays(place: Place) -> None:

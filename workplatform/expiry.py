@@ -17,8 +17,8 @@ from workplatform.errors import StoreUnavailableError
 from workplatform.storage.expiring import Expiring
 from workplatform.store.jobs import JobStore
 
-_AT_ONCE: Final = 100
-_IN_USE: Final = timedelta(minutes=1)
+_AT_ONCE: Final = 1000  # each time the payloads of all jobs that have not ended are read
+_LATER: Final = timedelta(minutes=1)
 _LONGEST_PATH: Final = 4096
 
 _log = structlog.get_logger()
@@ -52,15 +52,13 @@ class Expiry:
         while job_ids := self._store.expiring.due(_AT_ONCE):
             ledgers = [Expiring(self._data_dir, job_id) for job_id in job_ids]
             used = self._used() if any(ledger.places() for ledger in ledgers) else set()
-            busy = [ledger.job_id for ledger in ledgers if ledger.is_used(used)]
-            if busy:
-                self._store.expiring.postpone(busy, _IN_USE)
-            gone = [ledger for ledger in ledgers if ledger.job_id not in busy]
-            for ledger in gone:
-                ledger.remove()
+            gone = [ledger.job_id for ledger in ledgers if not ledger.is_used(used) and _is_removed(ledger)]
+            left = [job_id for job_id in job_ids if job_id not in gone]
+            if left:
+                self._store.expiring.postpone(left, _LATER)
             if gone:
-                self._store.expiring.done([ledger.job_id for ledger in gone])
-            _log.debug("outputs_expired", jobs=len(gone), in_use=len(busy))
+                self._store.expiring.done(gone)
+            _log.debug("outputs_expired", jobs=len(gone), left=len(left))
 
     def _used(self) -> set[Path]:
         """Return every path that a job which has not ended names."""
@@ -71,6 +69,16 @@ class Expiry:
 
     def _place(self, text: str) -> Path:
         return Path(realpath(self._base / text))
+
+
+def _is_removed(ledger: Expiring) -> bool:
+    """Remove the files of a job; what the disk does not let go is looked at later, and keeps no other job's here."""
+    try:
+        ledger.remove()
+    except OSError as error:
+        _log.warning("expiry_failed", job_id=ledger.job_id, error=str(error))
+        return False
+    return True
 
 
 def _may_be_path(text: str) -> bool:
