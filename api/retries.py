@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Blueprint, request
 
 from api.answers import Answer, json_answer
-from api.submissions import read_document
+from api.submissions import parsed, read_body, read_document
 from workplatform.retrying import RetryService
 
 
@@ -28,14 +28,15 @@ class RetryRoutes:
 
     def one(self, job_id: str) -> Answer:
         """Queue a failed or cancelled job again, as it was or changed."""
-        has_body = request.environ.get("CONTENT_LENGTH") not in ("", "0", None) or request.is_json
-        changes = self._read() if has_body else {}
-        document = {"jobId": job_id, "status": self._retrying.one(job_id, changes)}
+        says_so = request.environ.get("CONTENT_LENGTH") not in ("", "0", None) or request.is_json
+        body = read_body(request.environ, max_body_bytes=self._max_body_bytes) if says_so else b""
+        # Many clients name the type of a body that they do not send.
+        document = {"jobId": job_id, "status": self._retrying.one(job_id, parsed(body) if body else {})}
         return json_answer(document, status=HTTPStatus.ACCEPTED)
 
     def many(self) -> Answer:
         """Begin to retry all failed jobs that a filter matches, or tell how many these are."""
-        document = self._retrying.many(self._read())
+        document = self._retrying.many(read_document(request.environ, max_body_bytes=self._max_body_bytes))
         if "retryId" not in document:
             return json_answer(document)
         location = ("Location", f"/api/retries/{document['retryId']}")
@@ -52,6 +53,3 @@ class RetryRoutes:
     def abort(self, retry_id: str) -> Answer:
         """End a retry; what it has retried goes on."""
         return json_answer(self._retrying.abort(retry_id))
-
-    def _read(self) -> object:
-        return read_document(request.environ, max_body_bytes=self._max_body_bytes)

@@ -35,7 +35,8 @@ def test_a_job_is_retried_with_a_change_that_its_history_tells(client: FlaskClie
 
 def test_a_retry_without_changes_leaves_no_history(client: FlaskClient, platform: Platform) -> None:
     options: dict[str, Any]
-    for options in ({}, {"json": {}}, {"json": {"priority": 2, "payload": {}}}):
+    nothing = {"data": b"", "content_type": "application/json"}
+    for options in ({}, nothing, {"json": {}}, {"json": {"priority": 2, "payload": {}}}):
         job_id = failed(client, platform)
         assert client.post(f"/api/jobs/{job_id}/retry", **options).status_code == 202
         assert client.get(f"/api/jobs/{job_id}").get_json()["edits"] == []
