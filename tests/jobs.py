@@ -107,6 +107,12 @@ def broken(payload: Note, job: JobContext) -> Done:
     """Fail in the way that the text names."""
     if payload.text == "bad input":
         raise BadInputError("this can never work")
+    if payload.text == "no text":
+        name = os.fsdecode(b"caf\xe9")
+        job.stage(name)
+        job.progress(50, name)
+        job.log(name)
+        raise BadInputError(f"{name} cannot be read")
     if payload.text == "later":
         raise RetryLater("not now", delay_s=0.05)
     if payload.text == "kill worker":

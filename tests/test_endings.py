@@ -1,5 +1,8 @@
 """How an attempt's ending decides the next state: the table of the whole platform."""
 
+import json
+import os
+
 import pytest
 
 from workplatform.endings import Next, after_failure, after_success
@@ -28,6 +31,9 @@ ENDINGS = [
     (BadInputError("x"), 0, Status.FAILED, Event.FAILED, "attempt", 0),
     (Discard("x"), 0, Status.FAILED, Event.FAILED, "attempt", 0),
     (RetryLater("x", delay_s=7.5), 0, Status.SCHEDULED, Event.RETRYING, "retry", 7500),
+    (RetryLater("x", delay_s=0.1), 1, Status.SCHEDULED, Event.RETRYING, "retry", 100),
+    (RetryLater("x", delay_s=7.5, is_asked=True), 1, Status.SCHEDULED, Event.RETRYING, "retry", 7500),
+    (RetryLater("x", delay_s=0.1, is_asked=True), 1, Status.SCHEDULED, Event.RETRYING, "retry", 1000),
     (RetryLater("x"), 1, Status.SCHEDULED, Event.RETRYING, "retry", 2000),
     (RetryLater("x", delay_s=7.5), 2, Status.FAILED, Event.FAILED, "attempt", 0),
     (WorkerLostError("x"), 0, Status.QUEUED, Event.RETRYING, "retry", 0),
@@ -61,6 +67,13 @@ def test_the_record_keeps_code_sentence_and_whether_a_retry_helps() -> None:
     assert kept == {"code": "bad_input", "message": "not a video", "retryable": False}
     kept = after_failure(KeyError("k"), retries=0, policy=POLICY).error
     assert kept is not None and (kept["code"], kept["message"]) == ("internal", "KeyError: 'k'")
+
+
+def test_what_is_no_text_is_kept_as_text() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    for error in (BadInputError(name), KeyError(), ValueError(f"no {name}")):
+        kept = after_failure(error, retries=9, policy=POLICY).error
+        assert kept is not None and json.dumps(kept["message"], ensure_ascii=False).encode()
 
 
 def test_final_states_lead_nowhere_but_back_to_the_queue() -> None:

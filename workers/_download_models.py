@@ -7,8 +7,8 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from workers._cookies import CookieForms, read_cookies
-from workers._headers import check_headers
 from workplatform.errors import UrlForbiddenError
+from workplatform.headers import check_headers
 from workplatform.models import SECRET, Payload, Result, WireModel
 from workplatform.urls import http_url
 

@@ -8,11 +8,10 @@ from typing import Any, Final, Literal
 
 import orjson
 import requests
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue
 from urllib3.exceptions import HTTPError
 
 from workers._answers import retry_after_s, status_phrase
-from workers._headers import check_headers
 from workers._receivers import Receivers
 from workplatform.context import JobContext
 from workplatform.errors import (
@@ -21,8 +20,8 @@ from workplatform.errors import (
     DeliveryRefusedError,
     JobError,
     RetryLater,
-    UrlForbiddenError,
 )
+from workplatform.hooks import Headers, Url
 from workplatform.masking import MASK
 from workplatform.models import SECRET, Payload, Result
 from workplatform.outbound import failure_reason
@@ -46,12 +45,10 @@ _receivers = Receivers()
 class HttpPayload(Payload):
     """A request to make."""
 
-    url: str = Field(
-        max_length=2000, description="Where to; http or https", examples=["https://example.com/hooks/job-done"]
-    )
+    url: Url = Field(description="Where to; http or https", examples=["https://example.com/hooks/job-done"])
     body: JsonValue = Field(None, description="What to send, as JSON; null sends no body", examples=[{"hello": "you"}])
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = Field("POST", description="The request's method")
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default_factory=dict,
         max_length=50,
         description="Further headers; shown masked",
@@ -65,21 +62,7 @@ class HttpPayload(Payload):
         "webhook secrets",
         examples=["default"],
     )
-    about: str | None = Field(None, max_length=100, description="The job, flow or batch that this tells of")
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        try:
-            http_url(url)
-        except UrlForbiddenError as error:
-            raise ValueError(error.message) from error
-        return url
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        return check_headers(headers)
+    about: str | None = Field(None, max_length=200, description="The job, flow or batch that this tells of")
 
 
 class HttpResult(Result):
@@ -166,7 +149,7 @@ def _answer(payload: HttpPayload, session: requests.Session, job: JobContext) ->
     body = b"" if payload.body is None else orjson.dumps(payload.body)
     if body:
         headers["Content-Type"] = "application/json"
-    signature = job.signature(payload.signature, body) if payload.signature else {}
+    signature = _signature(payload, job, body)
     try:
         request = session.prepare_request(
             requests.Request(
@@ -184,6 +167,19 @@ def _answer(payload: HttpPayload, session: requests.Session, job: JobContext) ->
         raise DeliveryError(failure_reason(error)) from error
 
 
+def _signature(payload: HttpPayload, job: JobContext, body: bytes) -> dict[str, str]:
+    """Return the headers that sign the body. A secret that cannot be used is no reason to give a delivery up.
+
+    Its file may be in the middle of being replaced, and else the operator has a day to bring it.
+    """
+    if payload.signature is None:
+        return {}
+    try:
+        return job.signature(payload.signature, body)
+    except BadInputError as error:
+        raise JobError(error.message) from error
+
+
 def _failure(answer: requests.Response, exchange: _Exchange) -> JobError:
     status = answer.status_code
     said = f"the receiver answered {status} {status_phrase(status)} after {exchange.latency_ms} ms"
@@ -193,7 +189,7 @@ def _failure(answer: requests.Response, exchange: _Exchange) -> JobError:
         return DeliveryRefusedError(said)
     wait_s = retry_after_s(answer.headers.get("Retry-After", ""), longest_s=_LONGEST_WAIT.total_seconds())
     if status in _ASKED_TO_WAIT and wait_s is not None:
-        return RetryLater(f"{said}, and asks to come back in {wait_s:.0f} s", delay_s=wait_s)
+        return RetryLater(f"{said}, and asks to come back in {wait_s:.0f} s", delay_s=wait_s, is_asked=True)
     if 300 <= status <= 399:
         said += "; redirects are not followed, use the final URL"
     return DeliveryError(said)

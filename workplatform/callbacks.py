@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from workplatform.apikeys import DEFAULT as DEFAULT_KEY
 from workplatform.clock import CLOCK
@@ -14,7 +15,7 @@ from workplatform.pulse import State
 from workplatform.signing import DEFAULT
 from workplatform.states import Status
 from workplatform.store.records import Grant, NewJob
-from workplatform.submission import Submitter
+from workplatform.submission import Submitter, details_of
 from workplatform.wire import bulletin_document, callback_document, enveloped
 
 CALLBACK_TYPE: Final = "http"
@@ -87,9 +88,8 @@ class Callbacks:
             attempt=job.attempts,
             at=CLOCK.now(),
         )
-        made = (self._delivery(hook, News("job", job.id, status, body)) for hook in wanting)
-        of_job = (delivery.with_terms(about=job.id, tells=status) for delivery in made if delivery is not None)
-        return [_of_caller(delivery, job.spec) for delivery in of_job]
+        made = (self._delivery(hook, News("job", job.id, status, body), job.spec) for hook in wanting)
+        return [delivery for delivery in made if delivery is not None]
 
     def wants(self, job: Finishing, event: Bulletin) -> bool:
         """Whether a receiver is to be told of it while the job runs."""
@@ -105,11 +105,10 @@ class Callbacks:
         if hook is None:
             return None
         body = bulletin_document(job.id, job.type, attempt=job.attempts, at=CLOCK.now(), state=state)
-        delivery = self._delivery(hook, News("job", job.id, event, body), **_EFFORTS[event])
-        if delivery is None:
-            return None
-        told = _of_caller(delivery.with_terms(about=job.id, tells=event), job.spec)
-        return told.with_terms(whilst=f"{job.id} {job.fence}") if event == "progress" else told
+        delivery = self._delivery(hook, News("job", job.id, event, body), job.spec, **_EFFORTS[event])
+        if delivery is None or event != "progress":
+            return delivery
+        return delivery.with_terms(whilst=f"{job.id} {job.fence}")
 
     def for_group(
         self, group: str, spec: Mapping[str, Any], *, status: Status, body: Mapping[str, Any]
@@ -117,10 +116,11 @@ class Callbacks:
         """Return the deliveries of the end of a flow or batch, given what was said of it."""
         hooks = [_hook(spec, "callback"), _hook(spec, "onFailure")]
         news = News(group.partition(":")[0], group, status, body)
-        made = (self._delivery(hook, news) for hook in hooks if hook is not None and hook.wants(status))
-        return [_of_caller(delivery, spec) for delivery in made if delivery is not None]
+        made = (self._delivery(hook, news, spec) for hook in hooks if hook is not None and hook.wants(status))
+        return [delivery for delivery in made if delivery is not None]
 
-    def _delivery(self, hook: Hook, news: News, **effort: int) -> NewJob | None:
+    def _delivery(self, hook: Hook, news: News, spec: Mapping[str, Any], **effort: int) -> NewJob | None:
+        """Make a delivery that takes its turn among those of the API key that has submitted what it tells of."""
         payload = {
             "url": hook.url,
             "body": enveloped(news.kind, news.event, news.body) if hook.format == "standard" else news.body,
@@ -129,21 +129,22 @@ class Callbacks:
             "about": news.about,
         }
         try:
-            return self._submitter.prepare({"type": CALLBACK_TYPE, "payload": payload, **effort})
+            delivery = self._submitter.prepare({"type": CALLBACK_TYPE, "payload": payload, **effort})
         except InvalidSubmissionError as refused:
             # What it tells of has happened either way; a callback that cannot be made must not undo that.
             _log.error("callback_impossible", about=news.about, error=refused.message)
             return None
+        return delivery.with_terms(about=news.about, tells=news.event).submitted_by(spec.get("by", DEFAULT_KEY))
 
 
 def _hook(spec: Mapping[str, Any], field: str) -> Hook | None:
     said = spec.get(field)
     if not said:
         return None
-    hook = Hook.model_validate({"url": said} if isinstance(said, str) else said)
+    try:
+        hook = Hook.model_validate({"url": said} if isinstance(said, str) else said)
+    except ValidationError as error:
+        # A release with other rules has taken it in; its job has to end nevertheless.
+        _log.error("callback_impossible", field=field, error=str(details_of(error)))
+        return None
     return hook.model_copy(update={"events": (Status.FAILED.value,)}) if field == "onFailure" else hook
-
-
-def _of_caller(delivery: NewJob, spec: Mapping[str, Any]) -> NewJob:
-    """Have a delivery take its turn among those of the API key whose job it tells of."""
-    return delivery.submitted_by(spec.get("by", DEFAULT_KEY))

@@ -23,6 +23,7 @@ from workplatform.shortage import is_caused_by_lack_of_space
 from workplatform.states import Event, Status, WaitingReason
 from workplatform.store.records import Costs, Record
 from workplatform.turns import NotYet
+from workplatform.wellformed import well_formed
 from workplatform.wire import timestamp
 
 _OF_PROGRAMS: Final = (EncoderError, CommandFailedError, ChildCrashedError)
@@ -64,9 +65,7 @@ def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) ->
         return Next(Status.FAILED, Event.FAILED, "attempt", facts["message"], error=facts)
     if isinstance(error, WorkerLostError):
         return Next(Status.QUEUED, Event.RETRYING, "retry", facts["message"], error=facts)
-    delay_ms = round(policy.delay(retries + 1).total_seconds() * 1000)
-    if isinstance(error, RetryLater) and error.data.get("delay_s") is not None:
-        delay_ms = round(error.data["delay_s"] * 1000)
+    delay_ms = _wait_ms(error, policy.delay(retries + 1).total_seconds() * 1000)
     return Next(
         Status.SCHEDULED,
         Event.RETRYING,
@@ -76,6 +75,13 @@ def after_failure(error: BaseException, *, retries: int, policy: RetryPolicy) ->
         reason=WaitingReason.BACKOFF.value,
         error=facts,
     )
+
+
+def _wait_ms(error: BaseException, usual_ms: float) -> int:
+    if not isinstance(error, RetryLater) or error.data.get("delay_s") is None:
+        return round(usual_ms)
+    chosen_ms: float = error.data["delay_s"] * 1000
+    return round(max(chosen_ms, usual_ms / 2) if error.data.get("is_asked") else chosen_ms)
 
 
 def expiry(record: Record) -> JobError:
@@ -101,4 +107,4 @@ def describe(error: BaseException) -> dict[str, Any]:
         return {"code": error.code, "message": error.message, "retryable": error.retryable}
     if isinstance(error, StoreUnavailableError):
         return {"code": error.code, "message": error.message, "retryable": True}
-    return {"code": PlatformError.code, "message": f"{type(error).__name__}: {error}", "retryable": True}
+    return {"code": PlatformError.code, "message": well_formed(f"{type(error).__name__}: {error}"), "retryable": True}

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from workplatform.wellformed import well_formed
+
 
 class PlatformError(Exception):
     """Something went wrong in the platform."""
@@ -9,7 +11,7 @@ class PlatformError(Exception):
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str | None = None, **data: Any) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message = well_formed(message or (type(self).__doc__ or "").strip().splitlines()[0])
         self.data = data
         super().__init__(self.message)
 
@@ -267,13 +269,14 @@ class WorkerLostError(JobError):
 class RetryLater(JobError):  # noqa: N818 - an ending said on purpose, not an error; named like Celery's Retry
     """The job asked to be tried again later.
 
-    `delay_s` is the wait in seconds (>= 0); None lets the retry policy choose.
+    `delay_s` is the wait in seconds (>= 0); None lets the retry policy choose. With `is_asked`, as by Retry-After, it
+    is at least half of the policy's: who asks for a second each time would use up all retries within a minute.
     """
 
     code = "retry_later"
 
-    def __init__(self, message: str | None = None, *, delay_s: float | None = None) -> None:
-        super().__init__(message, delay_s=delay_s)
+    def __init__(self, message: str | None = None, *, delay_s: float | None = None, is_asked: bool = False) -> None:
+        super().__init__(message, delay_s=delay_s, is_asked=is_asked)
 
 
 class Discard(JobError):  # noqa: N818 - an ending said on purpose

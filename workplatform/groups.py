@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from workplatform.hooks import HookOrUrl
+from workplatform.hooks import ENDINGS, Hook, HookOrUrl
 from workplatform.models import Tag, WireModel
 from workplatform.store.records import NewJob
 
@@ -16,10 +16,19 @@ BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 _HOOKS: Final = ("callback", "onFailure")
 
 
+def _hears_of_ends(hook: Hook) -> Hook:
+    if not any(hook.wants(ending) for ending in ENDINGS):
+        raise ValueError(f"a flow or batch tells of its end alone: let events name one of {', '.join(ENDINGS)}")
+    return hook
+
+
+GroupHook = Annotated[HookOrUrl, AfterValidator(_hears_of_ends)]
+
+
 class GroupSpec(WireModel):
     """What a flow and a batch may say about themselves alike."""
 
-    callback: HookOrUrl | None = Field(None, description="URL that is told once all its jobs have ended, or an object")
+    callback: GroupHook | None = Field(None, description="URL that is told once all its jobs have ended, or an object")
     on_failure: HookOrUrl | None = Field(None, description="The same, told only if one of its jobs has failed")
     tags: tuple[Tag, ...] = Field((), max_length=20, description="Words of the caller's own")
 

@@ -1,16 +1,18 @@
 """Hooks: which URLs a submission wants to be told, of what, and how."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from workplatform.errors import UrlForbiddenError
+from workplatform.headers import check_headers
 from workplatform.models import SECRET, WireModel
 from workplatform.urls import http_url
 
 Bulletin = Literal["started", "progress"]
 Ending = Literal["completed", "failed", "cancelled"]
-_ENDINGS: Final[tuple[Ending, ...]] = ("completed", "failed", "cancelled")
+ENDINGS: Final[tuple[Ending, ...]] = ("completed", "failed", "cancelled")
 
 
 def _http_url(url: str) -> str:
@@ -22,6 +24,7 @@ def _http_url(url: str) -> str:
 
 
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
+Headers = Annotated[dict[str, str], AfterValidator(check_headers)]
 
 
 class Hook(WireModel):
@@ -29,12 +32,12 @@ class Hook(WireModel):
 
     url: Url = Field(description="URL that is told, by POST", examples=["https://example.com/hooks/job-done"])
     events: tuple[Bulletin | Ending, ...] = Field(
-        _ENDINGS,
+        ENDINGS,
         min_length=1,
         description="What to be told of: endings, each start of an attempt, progress (at most once a second)",
         examples=[["started", "completed", "failed"]],
     )
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default_factory=dict, max_length=50, description="Further headers; shown masked", json_schema_extra=SECRET
     )
     secret_name: str | None = Field(
@@ -59,6 +62,8 @@ class Hook(WireModel):
 
 
 def _from_url(value: Any) -> Any:
+    if not isinstance(value, str | Mapping | Hook):
+        raise ValueError("must be a URL, or an object with a url")
     return {"url": value} if isinstance(value, str) else value
 
 

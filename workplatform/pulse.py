@@ -6,12 +6,11 @@ from collections import deque
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from workplatform.errors import (
-    PlatformError,
-)
+from workplatform.errors import PlatformError
 from workplatform.lateness import StalledError, TimeLimitError
 from workplatform.store.keys import LOG_LINES
 from workplatform.store.records import Beat
+from workplatform.wellformed import well_formed
 
 _LONGEST_LINE: Final = 4000
 _LINES_A_BEAT: Final = 200
@@ -57,6 +56,7 @@ class Pulse:
 
     def progress(self, percent: float, message: str | None) -> None:
         """Note progress; it never goes backwards."""
+        message = None if message is None else well_formed(message)
         with self._lock:
             if percent > self._progress or message not in (None, self._message):
                 self._moved = time.monotonic()
@@ -70,7 +70,7 @@ class Pulse:
         now = time.monotonic()
         with self._lock:
             self._end_stage(now)
-            self._stage, self._stage_started = name, now
+            self._stage, self._stage_started = well_formed(name), now
             self._moved = now
             self._changed = True
         self._on_change.set()
@@ -78,7 +78,7 @@ class Pulse:
     def log(self, line: str) -> None:
         """Keep a line for the job's log."""
         with self._lock:
-            self._lines.append(line[:_LONGEST_LINE])
+            self._lines.append(well_formed(line[:_LONGEST_LINE]))
             self._moved = time.monotonic()
         self._on_change.set()
 

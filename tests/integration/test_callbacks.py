@@ -113,6 +113,15 @@ def test_a_job_that_is_retried_and_ends_again_is_told_again_with_its_attempt(fle
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 3
 
 
+def test_a_job_that_says_what_is_no_text_ends_and_is_told_of_like_any_other(fleet: Fleet) -> None:
+    with receiving(answering()) as receiver:
+        job = fleet.wait(fleet.submit("broken", {"path": "", "text": "no text"}, callback=receiver.url))
+        eventually(lambda: receiver.requests)
+    [line] = fleet.platform.service.logs(job["jobId"])
+    assert (job["error"], job["stage"], job["message"]) == ("caf? cannot be read", "caf?", "caf? cannot be read")
+    assert (line.text, json.loads(receiver.requests[0].body)["error"]) == ("caf?", job["error"])
+
+
 def test_hooks_hear_of_the_endings_they_chose(fleet: Fleet) -> None:
     set_secret(fleet, OTHER)
     with receiving(answering()) as receiver:

@@ -18,7 +18,15 @@ from tests.receiver import Behaviour, Receiver, answering, dripping, receiving, 
 from tests.waiting import eventually
 from workers.http import HttpPayload, http
 from workplatform import __version__
-from workplatform.errors import Cancelled, DeliveryError, DeliveryRefusedError, PlatformError, RetryLater, ShuttingDown
+from workplatform.errors import (
+    Cancelled,
+    DeliveryError,
+    DeliveryRefusedError,
+    JobError,
+    PlatformError,
+    RetryLater,
+    ShuttingDown,
+)
 from workplatform.registry import JobType, discover
 from workplatform.testing import InlineRun, inline_job, run_inline
 from workplatform.turns import NotYet
@@ -99,7 +107,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:
 def test_retry_after_is_obeyed_within_reason(status: str, asked: str, waited_s: float, tmp_path: Path) -> None:
     error, _ = failing(answering(status, b"", f"Retry-After: {asked}"), tmp_path)
     assert isinstance(error, RetryLater)
-    assert error.data["delay_s"] == waited_s
+    assert (error.data["delay_s"], error.data["is_asked"]) == (waited_s, True)
 
 
 def test_retry_after_may_be_a_date(tmp_path: Path) -> None:
@@ -183,6 +191,13 @@ def test_the_retries_of_a_delivery_go_on_for_a_day() -> None:
         waits = [policy.delay(retry, draw=draw) for retry in range(1, policy.max_retries + 1)]
         assert timedelta(hours=hours - 1) < sum(waits, timedelta()) <= timedelta(hours=24)
     assert policy.delay(1, draw=0) == timedelta(seconds=5)
+
+
+def test_a_delivery_whose_secret_cannot_be_used_now_is_tried_again_and_not_sent_unsigned(tmp_path: Path) -> None:
+    with receiving(answering()) as receiver, pytest.raises(JobError, match="no webhook secret 'shop'") as failure:
+        deliver(receiver.url, tmp_path, signature="shop")
+    assert failure.value.retryable
+    assert receiver.connections == 0
 
 
 def test_a_receiver_that_is_down_is_tried_again(tmp_path: Path) -> None:
