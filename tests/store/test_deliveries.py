@@ -155,6 +155,19 @@ def test_what_is_about_to_be_made_or_belongs_to_another_job_is_not_made_again(st
             store.deliveries.resend(job_id, delivery_id, b"{}")
 
 
+def test_deliveries_neither_wait_for_a_limit_of_their_key_nor_take_room_from_it(store: JobStore) -> None:
+    store.limits.put("key:default", {"rule": "1 - -"})
+    grant = running(store)
+    claim(store, told(store, grant, "started"))
+    other = a_job()
+    store.create([other])
+    assert store.claim(other.id, a_claimant(), claim="b", message=other.message) == Refusal("limit")
+    store.settle(grant.id, grant.fence, completed())
+    store.limits.put("key:default", {"rule": "1 1000 1000"})  # what runs is counted anew
+    assert store.get(other.id).status is Status.QUEUED
+    claim(store, other, word="c")
+
+
 def test_only_a_running_attempt_tells(store: JobStore) -> None:
     grant = running(store)
     told(store, grant, "started")

@@ -6,7 +6,7 @@ local function claim_job(id, claimant, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'claim', 'fence', 'attempts',
     'retries', 'spec', 'createdAt', 'reason', 'stage', 'error', 'series', 'expiresAt', 'deadline', 'whilst',
-    'group', 'by', 'concurrency', 'turn', 'limits', 'schemaVersion')
+    'group', 'by', 'concurrency', 'turn', 'limits', 'schemaVersion', 'about')
   local status, type, queue, priority = record[1], record[2], record[3], record[4]
   local worker, node, slots, lease, claim = unpack(claimant)
   local now = now_ms()
@@ -37,7 +37,9 @@ local function claim_job(id, claimant, message)
     park(id, type, status, superseded and 0 or PARKED_MS, record[18])
     return {'parked'}
   end
-  local limits = (rules[3] or rules[4] or record[20]) and limits_of(type, by, rules[3], rules[4], record[20])
+  -- A key's limit is for what its caller asks for: deliveries about that neither wait for it nor take room from it.
+  local of_key = not record[24] and rules[4]
+  local limits = (rules[3] or of_key or record[20]) and limits_of(type, by, rules[3], of_key, record[20])
   if limits then
     local limit, why = lacking(limits, turn, now)
     if limit then

@@ -192,8 +192,8 @@ local function adopt(name)
   local kind, word = string.match(name, '^(%a+):(.*)$')
   for _, type in ipairs(kind == 'type' and {word} or redis.call('SMEMBERS', P .. 'types')) do
     for _, id in ipairs(redis.call('ZRANGE', index_key(type, 'running'), 0, ADOPTED_AT_MOST - 1)) do
-      local record = redis.call('HMGET', job_key(id), 'by', 'limits')
-      if kind == 'type' or (record[1] or DEFAULT_KEY) == word then
+      local record = redis.call('HMGET', job_key(id), 'by', 'limits', 'about')
+      if kind == 'type' or ((record[1] or DEFAULT_KEY) == word and not record[3]) then
         local names = record[2] and cjson.decode(record[2]) or {}
         if redis.call('ZADD', holding_key(name), 'NX', '+inf', id) == 1 then names[#names + 1] = name end
         redis.call('HSET', job_key(id), 'limits', cjson.encode(names))
