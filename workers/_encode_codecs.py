@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from workplatform.errors import BadInputError
+
 Codec = Literal["h264", "hevc", "av1", "vp9"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 
@@ -31,7 +33,8 @@ class Encoder:
     """One encoder: `crf` is the quality without a wish, `crf_range` what a search may use, in steps of `crf_step`.
 
     `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
-    aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way.
+    aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way: of smaller
+    ones x265 breaks its own memory.
     """
 
     name: str
@@ -82,11 +85,21 @@ def _vp9() -> dict[Preset, tuple[str, ...]]:
 
 ENCODERS: Mapping[Codec, Encoder] = {
     "h264": Encoder("libx264", 23, 51, (8, 45), 0.5, 1.0, _named()),
-    "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named(), least_side=16),
+    "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named(), least_side=32),
     # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
     "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),
 }
+
+
+def require_side(codec: Codec, width: int, height: int) -> None:
+    """Raise BadInputError if the codec's encoder cannot make pictures that small."""
+    least = ENCODERS[codec].least_side
+    if min(width, height) < least:
+        raise BadInputError(
+            f"{codec} has pictures of at least {least} pixels each way, this one would be {width}x{height}: "
+            "give a larger width or height, or another codec"
+        )
 
 
 def encoder_words(codec: Codec, preset: Preset, rate: Rate, *, width: int) -> list[str]:

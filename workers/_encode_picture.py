@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from workers._encode_codecs import ENCODERS, Codec
+from workers._encode_codecs import require_side
 from workers._encode_models import EncodePayload
 from workers._probe import SourceVideo
 from workers._tone_mapping import sdr_filters
-from workplatform.errors import BadInputError
 
 _RGB = 0
 _SMALLEST = 2
@@ -35,7 +34,7 @@ class Picture:
 def plan_picture(payload: EncodePayload, video: SourceVideo, tick: Fraction) -> Picture:
     """Return the picture that the payload asks of this video. Raises BadInputError for one too small for its codec."""
     width, height = fitted(video.width, video.height, payload.width, payload.height, upscale=payload.upscale)
-    _require_side(payload.picture_codec, width, height)
+    require_side(payload.picture_codec, width, height)
     is_tone_mapped = video.colour.is_hdr and _makes_sdr(payload)
     is_hdr = video.colour.is_hdr and not is_tone_mapped
     depth = payload.bit_depth or (10 if is_hdr else 8)
@@ -60,15 +59,6 @@ def fitted(
         scale = min(1.0, scale)
     most = [length * max(1.0, scale) for length in (source_width, source_height)]
     return _even(source_width * scale, width, most[0]), _even(source_height * scale, height, most[1])
-
-
-def _require_side(codec: Codec, width: int, height: int) -> None:
-    least = ENCODERS[codec].least_side
-    if min(width, height) < least:
-        raise BadInputError(
-            f"{codec} has pictures of at least {least} pixels each way, this one would be {width}x{height}: "
-            "give a larger width or height, or another codec"
-        )
 
 
 def _even(length: float, box: int | None, most: float) -> int:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from workers._encode_codecs import require_side
 from workers._hls_ladder import Codec, Rung
 from workers._hls_plan import Form
 
@@ -26,7 +27,11 @@ _ENCODERS: dict[Codec, dict[str, Any]] = {
 
 
 def encoder_options(rungs: Sequence[Rung], rung: Rung, form: Form) -> dict[str, Any]:
-    """Return the options, without stream specifiers, by which a rung of these rungs is encoded."""
+    """Return the options, without stream specifiers, by which a rung of these rungs is encoded.
+
+    Raises BadInputError if it is too small for the codec.
+    """
+    require_side(form.codec, rung.width, rung.height)
     options = {**_ENCODERS[form.codec], "g": _KEYFRAME_INTERVAL, "keyint_min": _KEYFRAME_INTERVAL // 2}
     if form.codec == "h264":
         options["threads"] = _threads(rungs, rung)

@@ -12,6 +12,7 @@ from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import make_ladder
 from tests.workers._streams import read_master
 from workers._hls_models import HlsPayload
+from workplatform.errors import BadInputError
 from workplatform.hls_check import check
 
 TWO = ({"name": "high", "height": 90}, {"name": "low", "height": 64})
@@ -110,3 +111,14 @@ def test_hdr_that_is_not_to_be_mapped_is_named_as_what_it_is(tmp_path: Path) -> 
 def test_what_does_not_fit_together_is_refused_with_the_mend(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         HlsPayload.model_validate({"inputPath": "a.mp4", "outputDir": "out", **fields})
+
+
+def test_a_picture_too_small_for_its_codec_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "tiny.mp4", size="36x20", duration=0.4)
+
+    with pytest.raises(
+        BadInputError, match="at least 32 pixels each way, this one would be 36x20"
+    ):
+        make_ladder(source, codec="hevc")
+
+    assert not (tmp_path / "out").exists()
