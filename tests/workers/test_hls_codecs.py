@@ -116,9 +116,7 @@ def test_what_does_not_fit_together_is_refused_with_the_mend(fields: dict[str, A
 def test_a_picture_too_small_for_its_codec_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     source = samples.silent(tmp_path / "tiny.mp4", size="36x20", duration=0.4)
 
-    with pytest.raises(
-        BadInputError, match="at least 32 pixels each way, this one would be 36x20"
-    ):
+    with pytest.raises(BadInputError, match="at least 32 pixels each way, this one would be 36x20"):
         make_ladder(source, codec="hevc")
 
     assert not (tmp_path / "out").exists()
