@@ -45,8 +45,12 @@ class FlowRoutes:
         made = self._groups.create_flow(parsed(body), key=key, fingerprint=fingerprint, by=caller_of(environ))
         location = ("Location", f"/api/flows/{made.flow_id}")
         replayed = (("Idempotent-Replayed", "true"),) if made.is_replay else ()
-        document = self._groups.flow(made.flow_id)
-        return json_answer(document, status=HTTPStatus.ACCEPTED, headers=(location, *replayed))
+        if made.answer:
+            return Answer(HTTPStatus.ACCEPTED, made.answer, headers=(location, *replayed))
+        answer = json_answer(self._groups.flow(made.flow_id), status=HTTPStatus.ACCEPTED, headers=(location, *replayed))
+        if key:
+            self._groups.remember_answer(key, answer.body)
+        return answer
 
     def page(self) -> Answer:
         """List flows, newest first, without their steps."""

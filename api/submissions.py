@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _LONGEST_KEY = 255
-_RECEIPT = ("jobId", "status", "createdAt")
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 
 
@@ -78,33 +77,20 @@ class Submissions:
 
     def _store(self, jobs: Sequence[NewJob]) -> "_Stored":
         created = self._commit.create(jobs)
-        return _Stored([self._receipt(job, job.id, created) for job in jobs])
+        return _Stored([_receipt(job, job.id, created) for job in jobs])
 
     def _once(self, environ: "WSGIEnvironment", body: bytes) -> "_Store":
         """Return what stores the jobs of a request that bears an idempotency key; a key counts for one API key."""
         key = idempotency_key(environ)
-        fingerprint = hashlib.sha256(body).hexdigest()
+        fingerprint = hashlib.sha256(body + (b" as a batch" if _asks_for_batch(environ) else b"")).hexdigest()
 
         def store(jobs: Sequence[NewJob]) -> _Stored:
             once = self._service.create_once(jobs, key=key, fingerprint=fingerprint)
             pairs = zip(jobs, once.job_ids, strict=True)
-            receipts = [self._receipt(job, job_id, once.created) for job, job_id in pairs]
+            receipts = [_receipt(job, job_id, once.created) for job, job_id in pairs]
             return _Stored(receipts, (("Idempotent-Replayed", "true"),) if once.is_replay else ())
 
         return store
-
-    def _receipt(self, job: NewJob, job_id: str, created: Created) -> "_Receipt":
-        """Tell what became of a job: it was made as `job_id`, another one has its unique key, or it has no parent."""
-        if (parent := created.orphans.get(job_id)) is not None:
-            return _orphan(job, parent)
-        if (other := created.others.get(job_id)) is not None:
-            document = self._service.get(other)
-            return {name: document[name] for name in _RECEIPT} | {"existing": True}
-        if job.parents:
-            document = self._service.get(job_id)
-            return {name: document[name] for name in _RECEIPT}
-        status = Status.SCHEDULED if job.begins_after(created.at_ms) else Status.QUEUED
-        return {"jobId": job_id, "status": status, "createdAt": _iso(created.at_ms)}
 
     def _take(self, documents: Sequence[object], store: "_Store", *, base: str) -> "_Taken":
         """Store those of the documents at `base` that are jobs; each is answered by itself."""
@@ -155,6 +141,21 @@ class _Taken:
 
 _Receipt = Mapping[str, Any] | InvalidSubmissionError
 _Store = Callable[[Sequence[NewJob]], _Stored]
+
+
+def _receipt(job: NewJob, job_id: str, created: Created) -> _Receipt:
+    """Tell what became of a job: it was made as `job_id`, another one has its unique key, or it has no parent.
+
+    A repeated request is told the same, whatever has become of the job since.
+    """
+    if (parent := created.orphans.get(job_id)) is not None:
+        return _orphan(job, parent)
+    status, at_ms = created.standing.get(job_id, (Status.QUEUED, created.at_ms))
+    if (other := created.others.get(job_id)) is not None:
+        return {"jobId": other, "status": status, "createdAt": _iso(at_ms), "existing": True}
+    if job_id not in created.standing and job.begins_after(at_ms):
+        status = Status.SCHEDULED
+    return {"jobId": job_id, "status": status, "createdAt": _iso(at_ms)}
 
 
 def _told(receipt: _Receipt, pointer: str) -> Mapping[str, Any]:

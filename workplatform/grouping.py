@@ -62,6 +62,10 @@ class GroupService:
                 self._superseding.after(job)
         return made
 
+    def remember_answer(self, key: str, answer: bytes) -> None:
+        """Have requests that repeat the one with this key told the same."""
+        self._store.groups.remember_answer(key, answer)
+
     def flow(self, flow_id: str) -> dict[str, Any]:
         """Return a flow as a document: its graph and how it stands."""
         group = self._store.groups.get(f"flow:{flow_id}")

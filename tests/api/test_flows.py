@@ -110,6 +110,8 @@ def test_a_repeated_request_makes_one_flow(client: FlaskClient, platform: Platfo
     assert first.get_json() == again.get_json()
     assert again.headers["Idempotent-Replayed"] == "true"
     assert platform.service.list().total == 3
+    client.post(f"/api/flows/{first.get_json()['flowId']}/cancel")
+    assert client.post("/api/flows", json=FLOW, headers=key).get_json() == first.get_json(), "whatever became of it"
     other = client.post("/api/flows", json={**FLOW, "name": "other"}, headers=key)
     assert (other.status_code, other.get_json(force=True)["code"]) == (422, "idempotency_key_reused")
     assert client.post("/api/jobs", json=JOB, headers=key).status_code == 422

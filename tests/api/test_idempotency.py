@@ -1,6 +1,7 @@
 """Idempotency-Key and uniqueKey over HTTP: one request, one job, whatever is sent twice."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.api.running import JOB, running_both
 from workplatform.bootstrap import Platform
+from workplatform.retention import sweeping_rules
 
 KEY = {"Idempotency-Key": "7f6c1c9e-0d5a"}
 
@@ -39,6 +41,29 @@ def test_an_array_is_one_request_too(client: FlaskClient, platform: Platform) ->
     assert (first.status_code, again.status_code) == (207, 207)
     assert first.get_json() == again.get_json()
     assert jobs(platform) == 2
+
+
+def test_a_repeated_request_is_told_the_same_whatever_has_become_of_its_jobs(
+    client: FlaskClient, platform: Platform
+) -> None:
+    held = client.post("/api/jobs", json={**JOB, "uniqueKey": "film-17"}).get_json()
+    document = [{**JOB, "uniqueKey": "film-17"}, {**JOB, "dependsOn": [held["jobId"]]}, {**JOB, "delay": "1h"}]
+    first = send(client, document).get_json()
+    assert first[0] == {**held, "existing": True}
+    assert [receipt["status"] for receipt in first] == ["queued", "waiting", "scheduled"]
+    for receipt in first:
+        client.delete(f"/api/jobs/{receipt['jobId']}")
+    assert platform.store.sweep(sweeping_rules(timedelta(0), {}, ["nap"]), 100) == 3
+    again = send(client, document)
+    assert (again.get_json(), again.headers["Idempotent-Replayed"]) == (first, "true")
+    assert jobs(platform) == 0
+
+
+def test_the_same_array_as_a_batch_is_another_request(client: FlaskClient, platform: Platform) -> None:
+    assert send(client, [JOB]).status_code == 202
+    answer = client.post("/api/jobs?batch=true", json=[JOB], headers=KEY)
+    assert (answer.status_code, answer.get_json(force=True)["code"]) == (422, "idempotency_key_reused")
+    assert jobs(platform) == 1
 
 
 def test_another_body_with_the_same_key_is_refused(client: FlaskClient, platform: Platform) -> None:

@@ -12,7 +12,7 @@ from workplatform.states import Status
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import Beat, Created, NewJob, Refusal, Settlement
+from workplatform.store.records import Beat, Created, NewJob, Refusal, Settlement, Standing
 
 DAY = timedelta(days=1)
 
@@ -125,7 +125,8 @@ def test_there_is_one_active_job_for_a_unique_key(store: JobStore) -> None:
     first = made(store, unique="film")
     second, other = with_terms(unique="film"), with_terms(unique="else")
     created = store.create([second, other])
-    assert created == Created(created.at_ms, {second.id: first.id})
+    was = Standing(Status.QUEUED, round(store.get(first.id).created_at.timestamp() * 1000))
+    assert created == Created(created.at_ms, {second.id: first.id}, standing={second.id: was})
     assert store.page().counts == {("nap", Status.QUEUED): 2}
     assert [pop(store), pop(store), pop(store)] == [first.id, other.id, None]
     assert store.get(first.id).unique_key == "film"

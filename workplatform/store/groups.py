@@ -64,7 +64,7 @@ class FlowMade:
     """What became of a request to create a flow.
 
     Made as `flow_id` now or, by the request with `fingerprint`, before; or not, for the step `held` has a uniqueKey
-    that the job `by` has.
+    that the job `by` has. `answer` is what that request was told, as far as it is remembered.
     """
 
     flow_id: str
@@ -72,6 +72,7 @@ class FlowMade:
     held: str = ""
     by: str = ""
     is_replay: bool = False
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,16 @@ class GroupBook:
         words = (flow_id, key, fingerprint, in_ms(remembered), *self._admission.words(jobs), *job_words(jobs))
         answer = self._scripts("create_flow", *words)
         self._admission.check(answer)
-        match [word.decode() if isinstance(word, bytes) else word for word in answer]:
-            case ["known", first, known]:
-                return FlowMade(known, first, is_replay=True)
-            case ["held", job_id, other]:
-                return FlowMade("", held=job_id, by=other)
+        match answer:
+            case [b"known", first, known, told]:
+                return FlowMade(known.decode(), first.decode(), is_replay=True, answer=told)
+            case [b"held", job_id, other]:
+                return FlowMade("", held=job_id.decode(), by=other.decode())
         return FlowMade(flow_id, fingerprint)
+
+    def remember_answer(self, key: str, answer: bytes) -> None:
+        """Keep what a request with an idempotency key was told, for those that repeat it."""
+        self._scripts("remember_answer", key, answer)
 
     def retry_flow(self, name: str, messages: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
         """Have a flow's steps that have not completed begin again, given (id, message) of all.

@@ -83,17 +83,14 @@ class JobStore:
 
         Raises AdmissionError.
         """
-        at_ms, others, orphans = 0, dict[str, str](), dict[str, str]()
+        created = Created(0)
         for start in range(0, len(jobs), JOBS_PER_CALL):
             part = jobs[start : start + JOBS_PER_CALL]
             answer = self._scripts("submit", *self._admission.words(part), *job_words(part))
             self._admission.check(answer)
-            created = read_created(answer)
-            at_ms = created.at_ms
-            CLOCK.learn(at_ms)
-            others |= created.others
-            orphans |= created.orphans
-        return Created(at_ms, others, orphans)
+            created = created.followed_by(read_created(answer))
+            CLOCK.learn(created.at_ms)
+        return created
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str, remembered: timedelta) -> CreatedOnce:
         """Create at most JOBS_PER_CALL jobs, or return what the first request with the same key has created.

@@ -58,16 +58,34 @@ class NewJob(NamedTuple):
         return "delay" in terms or int(terms.get("runAt", 0)) > moment_ms
 
 
+class Standing(NamedTuple):
+    """How a job stood when it was submitted, and when it was created in ms."""
+
+    status: Status
+    created_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
     """The moment in ms at which jobs were created.
 
-    For those that were not, by their id: `others` names the active job in their place, `orphans` the unknown parent.
+    By the ids of those that were not created: `others` names the active job in their place, `orphans` the unknown
+    parent. `standing` tells of those in another's place how that stood, and of the created ones which wait for others.
     """
 
     at_ms: int
     others: Mapping[str, str] = field(default_factory=dict)
     orphans: Mapping[str, str] = field(default_factory=dict)
+    standing: Mapping[str, Standing] = field(default_factory=dict)
+
+    def followed_by(self, later: "Created") -> "Created":
+        """Return what two steps have created."""
+        return Created(
+            later.at_ms,
+            {**self.others, **later.others},
+            {**self.orphans, **later.orphans},
+            {**self.standing, **later.standing},
+        )
 
 
 @dataclass(frozen=True, slots=True)

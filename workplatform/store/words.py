@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from workplatform.states import Status
 from workplatform.store.connection import Word
-from workplatform.store.records import Claimant, Created, Grant, NewJob, Refusal, Settlement
+from workplatform.store.records import Claimant, Created, Grant, NewJob, Refusal, Settlement, Standing
+
+_ITSELF: Final = "="
 
 
 def job_words(jobs: Iterable[NewJob]) -> list[Word]:
@@ -17,11 +20,18 @@ def job_words(jobs: Iterable[NewJob]) -> list[Word]:
 
 def read_created(answer: Sequence[Any]) -> Created:
     """Read what create() of the scripts returns."""
-    at_ms, *others = answer
-    names = [name.decode() if isinstance(name, bytes) else name for name in others]
-    found = dict(zip(names[::2], names[1::2], strict=True))
-    orphans = {job_id: other[1:] for job_id, other in found.items() if other.startswith("?")}
-    return Created(int(at_ms), {job_id: found[job_id] for job_id in found.keys() - orphans.keys()}, orphans)
+    at_ms, *told = answer
+    words = [word.decode() if isinstance(word, bytes) else word for word in told]
+    others, orphans, standing = dict[str, str](), dict[str, str](), dict[str, Standing]()
+    for job_id, word in zip(words[::2], words[1::2], strict=True):
+        if word.startswith("?"):
+            orphans[job_id] = word[1:]
+            continue
+        other, status, created_ms = word.split(" ")
+        standing[job_id] = Standing(Status(status), int(created_ms))
+        if other != _ITSELF:
+            others[job_id] = other
+    return Created(int(at_ms), others, orphans, standing)
 
 
 def claimant_words(claimant: Claimant, claim: str) -> tuple[Word, ...]:

@@ -73,8 +73,8 @@ local NO_TERMS = {}
 --   these does not complete;  group: the flow or batch that it is of, with groupSpec and groupTells as for
 --   describe_group().
 -- One call per list and index, not per job: bulk submission lives on that.
--- Returns {moment, id and the id of the active job in its place, or '?' and the id of the parent that is not known, for
--- each that was not made}.
+-- Returns {moment, then id and a word for each job that is not simply queued or scheduled now: `?PARENT` if it was not
+-- made, as that parent is not known; else `JOB STATUS CREATED`: the active job in its place, or `=` for itself}.
 local function create(args, first)
   local now = now_ms()
   local count = math.floor((#args - first + 1) / 7)
@@ -85,6 +85,10 @@ local function create(args, first)
     if not group then group = {}; groups[key] = group end
     for _, word in ipairs({...}) do group[#group + 1] = word end
   end
+  local function tell(id, word)
+    answer[#answer + 1] = id
+    answer[#answer + 1] = word
+  end
   local function make(at, terms)
     local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
     local due = terms.delay and now + terms.delay or terms.runAt
@@ -93,6 +97,7 @@ local function create(args, first)
     if status == 'waiting' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION)
+      tell(id, '= ' .. status .. ' ' .. string.format('%d', now))
     elseif status == 'scheduled' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION, 'reason', 'delay', 'dueAt', due)
@@ -111,16 +116,17 @@ local function create(args, first)
   for at = first, #args, 7 do
     local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NO_TERMS
     local unknown = terms.dependsOn and unknown_parent(terms.dependsOn)
-    local other = unknown and '?' .. unknown or terms.unique and unique_holder(args[at + 1], terms.unique)
+    local other = not unknown and terms.unique and unique_holder(args[at + 1], terms.unique)
     if terms.group and not groups[terms.group] then
       groups[terms.group] = true
       open_group(terms.group, now)
     end
     if terms.groupSpec then describe_group(terms.group, terms.groupSpec, terms.groupTells) end
     number = number + 1
-    if other then
-      answer[#answer + 1] = args[at]
-      answer[#answer + 1] = other
+    if unknown then
+      tell(args[at], '?' .. unknown)
+    elseif other then
+      tell(args[at], other .. ' ' .. table.concat(redis.call('HMGET', job_key(other), 'status', 'createdAt'), ' '))
     else
       make(at, terms)
     end

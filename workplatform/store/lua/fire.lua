@@ -22,7 +22,7 @@ local function make()
   local words = {}
   for at = 8, is_replaced and #ARGV or 14 do words[#words + 1] = ARGV[at] end
   local other = create(words, 1)[3]
-  if other then return 'existing', other end
+  if other then return 'existing', string.match(other, '^%S+') end
   redis.call('HSET', key, 'lastAt', now_ms(), 'lastJob', ARGV[8])
   redis.call('HINCRBY', key, 'fires', 1)
   return 'created', ARGV[8]
