@@ -137,6 +137,13 @@ def test_jitter_delays_the_job_and_not_the_schedule(store: JobStore, firing: Fir
     assert store.schedules.get("s").next_at == due + timedelta(seconds=1000)
 
 
+def test_on_request_it_begins_at_once_whatever_its_jitter(store: JobStore, firing: Firing) -> None:
+    away_for(store, -3600, jitter=86_400_000, job={**JOB, "delay": None})
+    for _ in range(3):
+        firing.now("s")
+    assert [job.status for job in jobs(store)] == [Status.QUEUED] * 3
+
+
 def test_a_job_that_is_not_taken_any_more_is_noted_and_the_schedule_goes_on(store: JobStore, firing: Firing) -> None:
     due = away_for(store, 15, job={"type": "gone", "payload": {}})
     firing.tick()

@@ -28,16 +28,42 @@ def test_anything_else_is_no_span(text: str) -> None:
         milliseconds(text)
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "400d", 10**12, []])
+@pytest.mark.parametrize("value", [-1, 1.5, True, "400d", 10**12, []])
 @pytest.mark.parametrize("field", ["delay", "ttl", "deadline", "stallTimeout"])
 def test_a_span_out_of_range_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Terms.model_validate({field: value})
 
 
-def test_a_moment_without_a_zone_is_refused() -> None:
-    with pytest.raises(ValidationError, match="timezone"):
-        Terms.model_validate({"runAt": "2030-01-01T00:00:00"})
+@pytest.mark.parametrize("field", ["ttl", "deadline", "stallTimeout"])
+def test_no_span_at_all_is_a_delay_and_nothing_else(field: str) -> None:
+    assert words(delay=0) == words(delay="0s") == {}
+    with pytest.raises(ValidationError):
+        Terms.model_validate({field: 0})
+
+
+@pytest.mark.parametrize("field", ["runAt", "expiresAt", "deadline"])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("2030-01-01T00:00:00", "timezone"),
+        ("2030-01-01", "timezone"),
+        ("tomorrow", "such as 2030-01-31T04:00:00Z"),
+        ("9999-12-31T23:59:59-12:00", "years 1970 to 9998"),
+        ("0001-01-01T00:00:00+14:00", "years 1970 to 9998"),
+    ],
+)
+def test_what_is_no_moment_is_refused_in_one_sentence(field: str, value: str, says: str) -> None:
+    with pytest.raises(ValidationError, match=says) as refused:
+        Terms.model_validate({field: value})
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+@pytest.mark.parametrize("value", [1_893_456_000, "1893456000", "90"])
+@pytest.mark.parametrize("field", ["runAt", "expiresAt"])
+def test_a_number_is_no_moment_nor_is_a_text_of_digits(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match="a moment is a text"):
+        Terms.model_validate({field: value})
 
 
 def test_the_store_gets_what_was_said_and_nothing_else() -> None:
@@ -55,6 +81,8 @@ def test_the_store_gets_what_was_said_and_nothing_else() -> None:
         {"delay": 1, "runAt": "2030-01-01T00:00:00Z"},
         {"ttl": 1, "expiresAt": "2030-01-01T00:00:00Z"},
         {"delay": "1m", "ttl": "1m"},
+        {"delay": "1m", "deadline": "1m"},
+        {"runAt": "2030-01-01T00:00:00Z", "deadline": "2030-01-01T00:00:00Z"},
         {"runAt": "2030-01-01T00:00:00Z", "expiresAt": "2029-01-01T00:00:00Z"},
     ],
 )

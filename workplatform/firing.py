@@ -74,7 +74,7 @@ class Firing:
 
     def latest_job(self, document: dict[str, Any], jitter_ms: int) -> NewJob:
         """Prepare a schedule's job as if its jitter were the longest; raises InvalidSubmissionError."""
-        delay = document.get("delay", 0) + jitter_ms
+        delay = (document.get("delay") or 0) + jitter_ms
         return self._submitter.prepare({**document, "delay": delay} if delay else document)
 
     def _read(self, entry: Entry) -> Schedule | None:
@@ -114,7 +114,8 @@ class Firing:
             entry = replace(entry, next_at=following)
 
     def _fire(self, entry: Entry, schedule: Schedule, *, due: datetime | None, following: datetime | None) -> Fired:
-        job = self._job(schedule).submitted_by(entry.by)
+        # On request it begins at once.
+        job = self._job(schedule, jitter_ms=(schedule.jitter or 0) if due else 0).submitted_by(entry.by)
         jobs = [job, *self._callbacks_of(entry.last_job)] if schedule.overlap == "replace" else [job]
         fire = Fire(due=due, following=following, overlap=schedule.overlap, jobs=jobs)
         fired = self._store.schedules.fire(entry, fire)
@@ -133,8 +134,8 @@ class Firing:
         _log.warning("schedule_passed", schedule=entry.name, outcome=outcome, message=message)
         return True
 
-    def _job(self, schedule: Schedule) -> NewJob:
-        job = self.latest_job(schedule.job, randbelow(schedule.jitter + 1) if schedule.jitter else 0)
+    def _job(self, schedule: Schedule, *, jitter_ms: int) -> NewJob:
+        job = self.latest_job(schedule.job, randbelow(jitter_ms + 1))
         spec = orjson.loads(job.spec)
         spec["tags"] = [*spec.get("tags", ()), f"schedule:{schedule.name}"]
         return job._replace(spec=orjson.dumps(spec))

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from workplatform import crontab
 from workplatform.models import WireModel
-from workplatform.terms import Span
+from workplatform.terms import Delay, Span
 
 PATIENCE: Final = timedelta(minutes=1)  # a moment that is later than this was missed
 MADE_UP_AT_MOST: Final = 100
@@ -58,7 +58,7 @@ class Schedule(WireModel):
     job: dict[str, Any] = Field(description="What is submitted, as by POST /api/jobs")
     overlap: Overlap = Field("allow", description="What happens when the job before has not ended yet")
     catch_up: CatchUp = Field("latest", description="Which of the fires missed in an outage are made up for")
-    jitter: Annotated[Span, Field(le=_LONGEST_JITTER_MS)] | None = Field(
+    jitter: Annotated[Delay, Field(le=_LONGEST_JITTER_MS)] | None = Field(
         None, description="The job begins up to this much later, at random; at most 1d", examples=["5m"]
     )
     paused: bool = Field(False, description="Whether it does not fire")

@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
-from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from workplatform.ids import JOB_ID
 from workplatform.models import WireModel
@@ -13,7 +22,10 @@ from workplatform.models import WireModel
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART: Final = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)\s*")
 _LONGEST_MS: Final = 366 * _UNITS_MS["d"]
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_YEARS: Final = (1970, 9998)
 _PARENTS: Final = 50
+_A_MOMENT: Final = "a text such as 2030-01-31T04:00:00Z"
 _A_SPAN: Final = 'milliseconds, or a text such as "90s", "10m" or "1h30m" (units ms, s, m, h, d)'
 
 
@@ -27,29 +39,48 @@ def milliseconds(value: Any) -> Any:
     return round(sum(float(part[1]) * _UNITS_MS[part[2]] for part in parts))
 
 
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value) is not None)
+
+
 def _text(value: Any) -> Any:
-    """Refuse numbers: nobody can tell seconds from milliseconds."""
-    if not isinstance(value, str | datetime):
-        raise ValueError("a moment is a text such as 2030-01-31T04:00:00Z")
+    """Refuse numbers, as texts too: nobody can tell seconds from milliseconds."""
+    if not _is_moment(value):
+        raise ValueError(f"a moment is {_A_MOMENT}")
     return value
 
 
-def _span_or_moment(value: Any) -> Any:
-    return milliseconds(value) if isinstance(value, str) and _PART.match(value.lstrip()) and ":" not in value else value
+def _showable(moment: datetime) -> datetime:
+    """Refuse what cannot be told as a moment of another zone."""
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError(f"a moment is of the years {_YEARS[0]} to {_YEARS[1]}")
+    return moment
 
 
 _SPAN_SCHEMA: Final = {"anyOf": [{"type": "integer"}, {"type": "string", "examples": ["10m"]}]}
-Span = Annotated[
+Delay = Annotated[
     int,
-    Field(strict=True, ge=1, le=_LONGEST_MS),
+    Field(strict=True, ge=0, le=_LONGEST_MS),
     BeforeValidator(milliseconds),
     WithJsonSchema(_SPAN_SCHEMA, mode="validation"),
 ]
-Moment = Annotated[AwareDatetime, BeforeValidator(_text)]
-Deadline = Annotated[
-    Annotated[int, Field(strict=True, ge=1, le=_LONGEST_MS)] | Moment,
-    BeforeValidator(_span_or_moment),
-]
+Span = Annotated[Delay, Field(ge=1)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_showable)]
+
+
+def _span_or_moment(value: Any) -> int | datetime:
+    """Read a deadline as what it was meant to be, so that only what is wrong with that is told."""
+    if isinstance(value, str) and not (_is_moment(value) or _PART.match(value.lstrip())):
+        raise ValueError(f"a deadline is a span, {_A_SPAN}, or a moment, {_A_MOMENT}")
+    try:
+        return _MOMENT.validate_python(value) if _is_moment(value) else _SPAN.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
+
+_SPAN: Final[TypeAdapter[int]] = TypeAdapter(Span)
+_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Moment)
+Deadline = Annotated[int | datetime, BeforeValidator(_span_or_moment)]
 
 OnParentFailure = Literal["fail", "skip", "continue"]
 JobId = Annotated[str, Field(pattern=rf"^{JOB_ID.pattern}$")]
@@ -58,7 +89,7 @@ JobId = Annotated[str, Field(pattern=rf"^{JOB_ID.pattern}$")]
 class Terms(WireModel):
     """What a submission says about time, and about other jobs like it. Moments are by Redis's clock."""
 
-    delay: Span | None = Field(None, description=f"Do not begin before this has passed: {_A_SPAN}", examples=["10m"])
+    delay: Delay | None = Field(None, description=f"Do not begin before this has passed: {_A_SPAN}", examples=["10m"])
     run_at: Moment | None = Field(
         None, description="Do not begin before this moment (ISO 8601 with zone)", examples=["2030-01-31T04:00:00Z"]
     )
@@ -114,15 +145,19 @@ class Terms(WireModel):
             raise ValueError("ttl and expiresAt both say when the job expires: leave one out")
         if self.delay is not None and self.ttl is not None and self.ttl <= self.delay:
             raise ValueError("ttl counts from the submission and has to be longer than delay")
+        if self.delay is not None and isinstance(self.deadline, int) and self.deadline <= self.delay:
+            raise ValueError("deadline counts from the submission and has to be longer than delay")
         if self.run_at is not None and self.expires_at is not None and self.expires_at <= self.run_at:
             raise ValueError("expiresAt has to be later than runAt")
+        if self.run_at is not None and isinstance(self.deadline, datetime) and self.deadline <= self.run_at:
+            raise ValueError("deadline has to be later than runAt")
         return self
 
     def words(self, *, series: str = "", **more: Any) -> bytes:
         """Return the terms, and `more`, as create() of the Lua scripts reads them: JSON, or nothing without any."""
         is_span = isinstance(self.deadline, int)
         found = {
-            "delay": self.delay,
+            "delay": self.delay or None,
             "runAt": _ms(self.run_at),
             "ttl": self.ttl,
             "expiresAt": _ms(self.expires_at),
