@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from workplatform.bulkhead import Bulkhead
 from workplatform.callbacks import Callbacks
 from workplatform.errors import (
     IllegalTransitionError,
@@ -46,6 +47,7 @@ class Firing:
         self._submitter = submitter
         self._callbacks = callbacks
         self._superseding = superseding
+        self._bulkhead = Bulkhead()
         self._unreadable: set[tuple[str, str]] = set()
 
     def tick(self) -> None:
@@ -53,7 +55,7 @@ class Firing:
         now, entries = self._store.schedules.due(_BATCH)
         for entry in entries:
             if (schedule := self._read(entry)) is not None:
-                self._catch_up(entry, schedule, now)
+                self._bulkhead.run(entry.name, self._catch_up, entry, schedule, now)
 
     def now(self, name: str) -> Fired:
         """Make a schedule's job at once, and leave its moments as they are.
