@@ -42,5 +42,5 @@ class QueueRoutes:
         return json_answer({"queue": queue, "paused": False, "draining": False})
 
     def purge(self, queue: str) -> Answer:
-        """Cancel the queue's queued jobs."""
+        """Cancel the queue's jobs that are queued or wait for a limit."""
         return json_answer({"queue": queue, "cancelled": self._service.purge(queue)})

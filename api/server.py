@@ -69,7 +69,7 @@ class Server(BaseApplication):
     def load(self) -> Api:
         """Build the application, once, before the worker is forked: the two share its memory."""
         ApiWorker.sign = SignOfLife(self._settings.alive_folder, "api")
-        api = build(bootstrap.build(self._settings, patience_s=_STORE_PATIENCE_S))
+        api = build(bootstrap.build(self._settings, patience_s=_STORE_PATIENCE_S, acknowledges=True))
         api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()
         gc.freeze()

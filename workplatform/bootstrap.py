@@ -58,9 +58,10 @@ class Platform:
         self.connector.close()
 
 
-def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
+def build(settings: Settings, *, patience_s: float = 5.0, acknowledges: bool = False) -> Platform:
     """Build the platform; `patience_s` is how long it waits for an answer of Redis.
 
+    `acknowledges`: callers are told of what is done, so that it has to be as durable as the settings say.
     Raises RegistryError for a wrong job type, SettingsError for a wrong ALLOWED_HOSTS, a CONCURRENCY_... of no queue, a
     RETENTION_... that means nothing or a LIMIT_... of no type and no key.
     """
@@ -74,7 +75,7 @@ def build(settings: Settings, *, patience_s: float = 5.0) -> Platform:
         connector,
         prefix=settings.key_prefix,
         admission=Admission(settings.queue_depth_max, types),
-        is_durable=settings.durability == "always",
+        is_durable=acknowledges and settings.durability == "always",
     )
     limits = _limits(settings, registry, store)
     submitter = Submitter(registry, Wakeups().build, outputs_expire=settings.outputs_expire)

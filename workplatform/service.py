@@ -161,11 +161,18 @@ class JobService:
         self._store.queues.drain(queue)
 
     def purge(self, queue: str) -> int:
-        """Cancel the queued jobs of a queue; returns how many. Raises QueueNotFoundError."""
+        """Cancel the jobs of a queue that are queued or wait for a limit; returns how many.
+
+        Raises QueueNotFoundError.
+        """
         self._require_queue(queue)
-        cancelled = 0
-        for job_id in self._store.queues.queued(queue, most=_PURGED_AT_MOST):
-            cancelled += self._cancel_queued(job_id)
+        types = [declared.name for declared in self.registry.queues[queue]]
+        # Those at a limit first: what a cancelled one lets in is queued then.
+        parked = self._store.queues.parked(types, most=_PURGED_AT_MOST)
+        cancelled = sum(self._cancel_queued(job_id) for job_id in parked)
+        queued = self._store.queues.queued(queue, most=_PURGED_AT_MOST - len(parked))
+        cancelled += sum(self._cancel_queued(job_id) for job_id in queued)
+        self._store.reach_disk()
         return cancelled
 
     def _cancel_queued(self, job_id: str) -> bool:
@@ -174,7 +181,9 @@ class JobService:
         except JobNotFoundError:
             return False
         callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
-        done, _ = self._store.cancel(job_id, message="its queue was purged", callbacks=callbacks, spare_running=True)
+        done, _ = self._store.cancel(
+            job_id, message="its queue was purged", callbacks=callbacks, spare_running=True, in_bulk=True
+        )
         return done
 
     def _require_queue(self, queue: str) -> None:

@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 
 from tests.api.running import JOB
-from tests.builders import a_claimant
+from tests.builders import a_claimant, a_message
 from workplatform.bootstrap import Platform
 
 
@@ -30,6 +30,18 @@ def test_purging_cancels_what_is_queued_and_nothing_else(client: FlaskClient, pl
     page = client.get("/api/jobs?type=nap").get_json()
     statuses = {job["jobId"]: job["status"] for job in page["jobs"]}
     assert statuses == {running: "running", delayed: "scheduled"} | dict.fromkeys(queued, "cancelled")
+
+
+def test_purging_cancels_what_waits_for_a_limit_too(client: FlaskClient, platform: Platform) -> None:
+    platform.limits.put("types", "nap", {"concurrency": 1})
+    running, *over = (submitted(client) for _ in range(4))
+    child = submitted(client, dependsOn=[running])
+    for job_id in (running, *over[:2]):
+        platform.store.claim(job_id, a_claimant(), claim=job_id, message=a_message(job_id))
+    assert client.get(f"/api/jobs/{over[0]}").get_json()["waitingReason"] == "concurrency_limit"
+    assert client.post("/api/queues/nap/purge").get_json() == {"queue": "nap", "cancelled": 3}
+    statuses = {job["jobId"]: job["status"] for job in client.get("/api/jobs").get_json()["jobs"]}
+    assert statuses == {running: "running", child: "waiting"} | dict.fromkeys(over, "cancelled")
 
 
 def test_an_unknown_queue_is_named_with_those_that_exist(client: FlaskClient) -> None:

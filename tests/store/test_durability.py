@@ -64,6 +64,20 @@ def test_what_is_acknowledged_is_on_disk_where_that_is_promised(connector: Conne
     assert any("WAITAOF" in call for call in calls) == is_durable
 
 
+def test_of_many_that_are_cancelled_together_the_disk_is_waited_for_once(connector: Connector) -> None:
+    store = JobStore(connector, prefix="test:", is_durable=True)
+    jobs = [a_job() for _ in range(5)]
+    store.create(jobs)
+
+    def purge() -> None:
+        for job in jobs:
+            store.cancel(job.id, message="", callbacks=[], in_bulk=True)
+        store.reach_disk()
+
+    calls = [str(entry["command"]) for entry in slow_log(connector, purge)]
+    assert sum("WAITAOF" in call for call in calls) == 1
+
+
 def slow_log(connector: Connector, act: object) -> list[dict[str, object]]:
     """Return every command that the server ran meanwhile."""
     client = connector.client

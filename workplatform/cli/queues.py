@@ -42,5 +42,5 @@ def resume(queue: str) -> None:
 @click.argument("queue")
 @click.confirmation_option(prompt="Cancel every queued job of this queue?")
 def purge(queue: str) -> None:
-    """Cancel the queued jobs of a QUEUE."""
+    """Cancel the jobs of a QUEUE that are queued or wait for a limit."""
     click.echo(f"{connect().change_queue(queue, 'purge')['cancelled']} cancelled")

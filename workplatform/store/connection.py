@@ -23,7 +23,21 @@ Word = str | bytes | int | float
 _PAUSE_S: Final = 0.1
 # What a caller is told to have happened.
 _TOLD: Final = frozenset(
-    {"submit", "submit_once", "create_flow", "cancel", "retry", "pause", "put_schedule", "drop_schedule"}
+    {
+        "begin_group_work",
+        "cancel",
+        "create_flow",
+        "drop_schedule",
+        "fire",
+        "pause",
+        "put_limit",
+        "put_schedule",
+        "reach_disk",
+        "retry",
+        "retry_flow",
+        "submit",
+        "submit_once",
+    }
 )
 _WAITAOF: Final[tuple[Any, ...]] = ("WAITAOF", 1, 0, 1400)
 _WAIT_FOR_DISK: Final = hiredis.pack_command(_WAITAOF)
@@ -131,8 +145,12 @@ class Scripts:
 
         After that error nobody knows whether the script ran.
         """
+        return self.run(name, *words, is_awaited=self._is_durable and name in _TOLD and self._waits_for_disk())
+
+    def run(self, name: str, *words: Word, is_awaited: bool = False) -> Any:
+        """Run a script once; `is_awaited`: return when it is on Redis's disk. Raises as a call does."""
         try:
-            return self._evaluate(name, words)
+            return self._evaluate(name, words, is_awaited=is_awaited)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         except redis.exceptions.ResponseError as error:
@@ -151,8 +169,7 @@ class Scripts:
                     raise
                 time.sleep(_PAUSE_S)
 
-    def _evaluate(self, name: str, words: tuple[Word, ...]) -> Any:
-        is_awaited = self._is_durable and name in _TOLD and self._waits_for_disk()
+    def _evaluate(self, name: str, words: tuple[Word, ...], *, is_awaited: bool) -> Any:
         try:
             return self._ask(("EVALSHA", self._digests[name], 0, *words), is_awaited=is_awaited)
         except redis.exceptions.NoScriptError:

@@ -195,13 +195,27 @@ class JobStore:
         return bool(self._scripts("settle", *words)[0] == b"ok")
 
     def cancel(
-        self, job_id: str, *, message: str, callbacks: Sequence[NewJob], spare_running: bool = False
+        self,
+        job_id: str,
+        *,
+        message: str,
+        callbacks: Sequence[NewJob],
+        spare_running: bool = False,
+        in_bulk: bool = False,
     ) -> tuple[bool, str]:
-        """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError."""
-        answer = self._scripts("cancel", job_id, message, "idle" if spare_running else "any", *job_words(callbacks))
+        """Cancel a job; returns (whether it was done, its status before). Raises JobNotFoundError.
+
+        Of many, `in_bulk`, none waits for Redis's disk by itself: reach_disk() does for all of them.
+        """
+        run = self._scripts.run if in_bulk else self._scripts
+        answer = run("cancel", job_id, message, "idle" if spare_running else "any", *job_words(callbacks))
         if answer[0] == b"unknown":
             raise JobNotFoundError(f"there is no job {job_id}")
         return answer[0] == b"ok", answer[1].decode()
+
+    def reach_disk(self) -> None:
+        """Wait, where that is promised, until all that was written before is on Redis's disk."""
+        self._scripts("reach_disk")
 
     def retry(self, job_id: str, message: bytes) -> str | None:
         """Queue a failed or cancelled job again; returns what forbids it, if something does."""

@@ -1,10 +1,20 @@
 """The board of queues: which are served, which are paused, and what stands in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final
 
+from redis import Redis
+
+from workplatform.states import Status, WaitingReason
 from workplatform.store.connection import Connector, Scripts
 from workplatform.store.keys import PRIORITIES, Keys
 from workplatform.store.records import QueueStates
+
+_PER_READ: Final = 500
+_OVER_A_LIMIT: Final = frozenset(
+    reason.encode() for reason in (WaitingReason.CONCURRENCY_LIMIT, WaitingReason.RATE_LIMIT)
+)
 
 
 class QueueBoard:
@@ -36,6 +46,29 @@ class QueueBoard:
             if (left := most - len(ids)) > 0:
                 ids += self._in_backlogs(queue, priority, left)
         return ids
+
+    def parked(self, types: Iterable[str], *, most: int) -> list[str]:
+        """Return ids of jobs of some types that wait for a limit, oldest first by type."""
+        ids: list[str] = []
+        for job_type in types:
+            last = "-"
+            while len(ids) < most and (found := self._waiting(job_type, last)):
+                reasons = self._connector.read(partial(self._reasons, job_ids=found))
+                ids += [job_id for job_id, reason in zip(found, reasons, strict=True) if reason in _OVER_A_LIMIT]
+                last = f"({found[-1]}"
+        return ids[:most]
+
+    def _waiting(self, job_type: str, last: str) -> list[str]:
+        """Return the next ids of a type's waiting jobs."""
+        key = self._keys.in_status(job_type, Status.WAITING)
+        found = self._connector.read(lambda client: client.zrangebylex(key, last, "+", 0, _PER_READ))
+        return [job_id.decode() for job_id in found]
+
+    def _reasons(self, client: Redis, job_ids: Sequence[str]) -> list[bytes | None]:
+        pipeline = client.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hget(self._keys.job(job_id), "reason")
+        return list(pipeline.execute())
 
     def _first(self, key: str, number: int) -> list[str]:
         found = self._connector.read(lambda client: client.zrange(key, 0, number - 1))

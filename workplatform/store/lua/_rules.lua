@@ -1,6 +1,6 @@
 -- What claims and submissions have to mind, in one hash, so that minding all of it takes one call. Its fields:
 --   paused:QUEUE, draining:QUEUE: 1;  lane:QUEUE:N: see _turns.lua;  type:NAME, key:NAME: a limit, see _limits.lua;
---   full: until when (ms) submissions are refused because memory runs short.
+--   full: until when (ms) submissions are refused because memory runs short;  disk: see reach_disk.lua.
 
 local RULES = P .. 'rules'
 
