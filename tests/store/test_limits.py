@@ -231,6 +231,24 @@ def test_a_limit_survives_the_crash_of_its_holder(store: JobStore) -> None:
     assert ask(store, lost, "again") == OVER
 
 
+def test_a_job_whose_worker_stops_is_first_in_the_line_of_its_limit(store: JobStore) -> None:
+    limited(store, "type:nap", "1 - -")
+    stopped, *parked = (made(store) for _ in range(4))
+    while pop(store):
+        pass
+    claim(store, stopped)
+    assert [ask(store, job) for job in parked] == [OVER] * 3
+    assert store.settle(stopped.id, 1, given_back(stopped.id)).is_accepted
+    again = take(store)
+    assert isinstance(again, Grant) and again.id == stopped.id
+    assert take(store) == OVER, "the one that its room was offered to meanwhile"
+    settled = store.settle(stopped.id, 2, given_back(stopped.id), then=a_claimant(), claim="next")
+    assert settled.next_grant is not None and settled.next_grant.id == parked[0].id
+    assert ask(store, stopped.id, "later") == OVER
+    store.settle(parked[0].id, 1, completed())
+    claim(store, stopped, word="after that")
+
+
 def test_a_cancelled_job_holds_its_limit_until_its_worker_has_ended_it(store: JobStore) -> None:
     running, parked = made(store, concurrency="1 x"), made(store, concurrency="1 x")
     claim(store, running)

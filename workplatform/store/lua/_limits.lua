@@ -172,6 +172,12 @@ local function give_back(id, limits, now)
   end
 end
 
+-- Has a job that goes back to the front of its lane taken for one that a limit has woken: it need not wait behind those
+-- that are parked there. It holds no room meanwhile; `limits` is its record's field.
+local function keep_turn(id, limits)
+  redis.call('HSET', job_key(id), 'turn', cjson.decode(limits)[1])
+end
+
 -- Leaves a job its part of its limits until a moment: it was cancelled, and its worker is still ending it.
 local function linger(id, limits, till, now)
   for _, name in ipairs(cjson.decode(limits)) do

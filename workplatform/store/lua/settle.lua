@@ -79,7 +79,10 @@ end
 local grant = claimant and claim_next(queue, claimant)
 if grant then set('next', grant[2]) end
 redis.call('HSET', key, unpack(fields))
-if next_status == 'queued' then push(id, queue, priority, message, true) end
+if next_status == 'queued' then
+  if record[20] then keep_turn(id, record[20]) end
+  push(id, queue, priority, message, true)
+end
 emit(event, id, type, next_status, {'progress', progress, 'stage', stage ~= '' and stage or record[8] or '',
   'message', text, 'result', result, 'error', failure})
 if #ARGV >= at + words then create(ARGV, at + words) end
