@@ -42,30 +42,36 @@ class LimitService:
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Return the limit of a type or a key, whether it has one or not; raises LimitNotFoundError."""
-        wanted = self._name(kind, name)
-        found = [state for state in self._book.states() if state.name == wanted]
-        return _document(found[0] if found else LimitState(wanted, None, None, 0, 0))
+        return self._shown(self._name(kind, name))
 
     def put(self, kind: str, name: str, document: object) -> dict[str, Any]:
         """Set the limit of a type or a key; raises LimitNotFoundError or InvalidSubmissionError.
 
         Jobs that run go on, however many they are; jobs that wait begin as far as there is room.
         """
-        self._book.put(self._name(kind, name), checked(Limit, document, "").stored())
-        return self.get(kind, name)
+        wanted = self._name(kind, name)
+        self._book.put(wanted, checked(Limit, document, "").stored())
+        return self._shown(wanted)
 
     def take_back(self, kind: str, name: str) -> dict[str, Any]:
         """Let what the settings say count again; raises LimitNotFoundError."""
-        self._book.take_back(self._name(kind, name))
-        return self.get(kind, name)
+        wanted = self._name(kind, name)
+        self._book.take_back(wanted)
+        return self._shown(wanted)
+
+    def _shown(self, wanted: str) -> dict[str, Any]:
+        found = [state for state in self._book.states() if state.name == wanted]
+        return _document(found[0] if found else LimitState(wanted, None, None, 0, 0))
 
     def _name(self, kind: str, name: str) -> str:
+        """Return what the store calls a limit; one that is set may be of a type or a key that is gone."""
         if kind not in KINDS:
             raise LimitNotFoundError(f"there are no limits of {kind}; there are those of {' and '.join(KINDS)}")
-        if name not in self._known[kind]:
+        wanted = f"{KINDS[kind]}:{name}"
+        if name not in self._known[kind] and all(state.name != wanted for state in self._book.states()):
             known = ", ".join(sorted(self._known[kind]))
             raise LimitNotFoundError(f"there is no {KINDS[kind]} {name!r}; there are {known}")
-        return f"{KINDS[kind]}:{name}"
+        return wanted
 
 
 def _document(state: LimitState) -> dict[str, Any]:

@@ -151,6 +151,13 @@ def test_an_unknown_thing_to_limit_is_named_with_those_that_exist(keyed: FlaskCl
     assert "there are" in answer.get_json(force=True)["error"]
 
 
+def test_the_limit_of_a_key_that_is_gone_can_be_taken_back(keyed: FlaskClient, keyed_platform: Platform) -> None:
+    keyed_platform.store.limits.put("key:gone", {"concurrency": 1, "rule": "1 - -"})
+    taken = keyed.delete("/api/limits/keys/gone", headers=of("default"))
+    assert (taken.status_code, taken.get_json()["source"]) == (200, None)
+    assert keyed.get("/api/limits/keys/gone", headers=of("default")).status_code == 404
+
+
 @pytest.mark.parametrize("wrong", [{"concurrencyLimit": 2}, {"concurrencyKey": ""}, {"concurrencyKey": "a\nb"}])
 def test_a_wrong_concurrency_key_is_refused(client: FlaskClient, wrong: dict[str, object]) -> None:
     assert client.post("/api/jobs", json={**JOB, **wrong}).status_code == 422
