@@ -78,7 +78,7 @@ def cli() -> None:
     Settings come from the environment and from .env in the current folder: see `workplatform config`.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the platform cannot be reached, 4 the key is refused, 5 not found,
-    6 the job's status does not allow it, 9 the job was cancelled.
+    6 the job's or the queue's status does not allow it, 7 too many jobs wait, 9 the job was cancelled.
     """
 
 
