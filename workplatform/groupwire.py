@@ -20,7 +20,7 @@ def status_of(group: Group) -> Status:
     counts = group.counts
     if any(counts[status] for status in Status if not status.is_final):
         return Status.RUNNING
-    if group.cancelled_at is not None:
+    if group.cancelled_at is not None and counts[Status.CANCELLED]:
         return Status.CANCELLED
     if counts[Status.FAILED]:
         return Status.FAILED

@@ -4,12 +4,14 @@ Scripts do what needs no Python. A job that has to end with its parent, the end 
 cancelled or retried are noted in Redis by the script that finds them, so any scheduler may go on where another died.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from workplatform.bonds import DependencyError, GroupNotFoundError
+from workplatform.bulkhead import Bulkhead
 from workplatform.callbacks import Callbacks
 from workplatform.clock import CLOCK
 from workplatform.endings import describe
@@ -17,12 +19,12 @@ from workplatform.errors import JobNotFoundError
 from workplatform.fingerprints import kept_error
 from workplatform.groupwire import callback_body, status_of
 from workplatform.states import Event, Status
-from workplatform.store.groups import GroupWork as Work
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Record, Settlement
 from workplatform.submission import Submitter
 
 _BATCH: Final = 200
+_MOST: Final = 600  # a tick has other work than the children of one job
 _ROUNDS: Final = 100  # as many steps as a flow may have one after the other
 
 _log = structlog.get_logger()
@@ -35,40 +37,46 @@ class GroupWork:
         self._store = store
         self._submitter = submitter
         self._callbacks = callbacks
+        self._bulkhead = Bulkhead()
 
     def tick(self) -> None:
         """Do what is due now; where a job's end makes others end, those too."""
         due = self._store.groups.due(_BATCH)
         for name in due.work:
-            self.go_on(name, most=_BATCH)
+            self._bulkhead.run(name, self.go_on, name)
+        looked_at: set[str] = set()
         for _ in range(_ROUNDS):
-            for job_id in due.doomed:
-                self._end_child(job_id)
+            doomed = [job_id for job_id in due.doomed if job_id not in looked_at]
+            for job_id in doomed:
+                self._bulkhead.run(job_id, self._end_child, job_id)
             for name in due.endings:
-                self._tell(name)
-            if not due.doomed and not due.releasing:
+                self._bulkhead.run(name, self._tell, name)
+            looked_at.update(doomed)
+            if len(looked_at) >= _MOST or not (doomed or due.releasing):
                 return
             due = self._store.groups.due(_BATCH)
 
-    def go_on(self, name: str, *, most: int) -> None:
+    def go_on(self, name: str, *, most: int = _BATCH) -> None:
         """Cancel or retry some `most` jobs of a group for which that has begun."""
-        work = self._store.groups.next_work(name, most=most)
+        groups = self._store.groups
+        work = groups.next_work(name, most=most)
         while work is not None:
-            for job_id in work.job_ids:
-                with suppress(JobNotFoundError):
-                    self._work_on(self._store.get(job_id), name, work)
+            records = groups.records(work.job_ids)
+            found = [records[job_id] for job_id in work.job_ids if job_id in records]
+            if work.work == "cancel":
+                self._cancel(found, message=f"cancelled with its {name.partition(':')[0]}")
+            else:
+                groups.retry_members(name, [(record.id, self._submitter.wakeup(record)) for record in found])
             most -= len(work.job_ids)
-            work = self._store.groups.next_work(name, most=max(most, 1), done=work.last or None)
+            work = groups.next_work(name, most=max(most, 1), done=work.last or None)
             if most <= 0:
                 return
 
-    def _work_on(self, record: Record, name: str, work: Work) -> None:
-        if work.work == "retry":
-            self._store.retry(record.id, self._submitter.wakeup(record))
-            return
-        message = f"cancelled with its {name.partition(':')[0]}"
-        callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
-        self._store.cancel(record.id, message=message, callbacks=callbacks)
+    def _cancel(self, records: Sequence[Record], *, message: str) -> None:
+        for record in records:
+            callbacks = self._callbacks.for_ending(record, status=Status.CANCELLED)
+            with suppress(JobNotFoundError):
+                self._store.cancel(record.id, message=message, callbacks=callbacks)
 
     def _end_child(self, job_id: str) -> None:
         """Fail or cancel a job one of whose parents has not completed, as it asked for."""

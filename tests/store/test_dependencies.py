@@ -202,6 +202,28 @@ def test_a_child_of_a_failed_parent_is_not_retried_before_it(store: JobStore) ->
     assert status(store, child) is Status.QUEUED
 
 
+def remove_ended(store: JobStore) -> None:
+    rules = {"ages": {":completed": -1000, ":failed": -1000, ":cancelled": -1000}, "bounds": []}
+    store.sweep(json.dumps(rules).encode(), 100)
+
+
+def test_a_job_that_has_begun_is_retried_without_parents_that_were_removed(store: JobStore) -> None:
+    [parent], child = family(store)
+    end(store, parent)
+    remove_ended(store)
+    end(store, child, failed())
+    assert store.retry(child.id, child.message) is None
+    assert (status(store, child), store.get(child.id).parents) == (Status.QUEUED, [parent.id])
+
+
+def test_a_job_that_never_began_is_not_retried_without_its_parent(store: JobStore, connector: Connector) -> None:
+    [parent], child = family(store)
+    end(store, parent, failed())
+    store.groups.end_child(child.id, parent.id, SKIPPED)
+    connector.client.delete(f"test:job:{parent.id}")
+    assert "has been removed" in (store.retry(child.id, child.message) or "")
+
+
 def test_a_delay_counts_from_the_end_of_the_parents(store: JobStore) -> None:
     [parent], child = family(store, delay=150)
     assert store.due(10).scheduled == []
@@ -246,6 +268,21 @@ def test_a_waiting_job_of_a_series_leaves_others_of_it_in_peace(store: JobStore)
     assert store.due(10).scheduled == []
     store.cancel(child.id, message="", callbacks=[])
     assert (status(store, child), store.series("deploy:p")) == (Status.CANCELLED, [])
+
+
+def test_a_retried_job_of_a_series_that_waits_again_is_not_begun_by_the_series(store: JobStore) -> None:
+    [parent], child = family(store, series="deploy:p", onParent="continue")
+    older = a_job()._replace(terms=b'{"series":"deploy:p"}')
+    store.create([older])
+    claim(store, older)
+    end(store, parent, failed())
+    store.cancel(child.id, message="", callbacks=[])
+    assert store.series("deploy:p") == [older.id, child.id], "the newest counts as long as older ones are active"
+    store.retry(parent.id, parent.message)
+    store.retry(child.id, child.message)
+    assert (status(store, child), store.series("deploy:p")) == (Status.WAITING, [older.id])
+    assert store.settle(older.id, 1, completed()).is_accepted
+    assert store.due(10).scheduled == []
 
 
 def test_a_waiting_job_holds_its_unique_key(store: JobStore) -> None:

@@ -68,6 +68,8 @@ def test_groups_agree_with_themselves_at_every_step(store: JobStore, connector: 
         ("ZREM test:members:flow:f:waiting {child}", "job {child} is waiting and not in test:members:flow:f:waiting"),
         ("ZADD test:members:flow:f:completed 0 {parent}", "test:members:flow:f:completed lists job {parent}"),
         ("HSET test:group:flow:f finishedAt 1", "test:group:flow:f has ended and has open jobs"),
+        ("ZADD test:flows 0 g", "test:flows lists g, which does not exist"),
+        ("ZADD test:batches 1 b", "test:batches lists b, which does not exist"),
     ],
 )
 def test_a_broken_bond_is_told(store: JobStore, connector: Connector, command: str, sentence: str) -> None:

@@ -67,11 +67,11 @@ def work_off(store: JobStore, name: str, *, most: int = 2) -> list[str]:
     """Do a group's work as its service does; returns the jobs in the order in which they came."""
     done: list[str] = []
     while (work := store.groups.next_work(name, most=most)) is not None:
-        for job_id in work.job_ids:
-            if work.work == "cancel":
+        if work.work == "cancel":
+            for job_id in work.job_ids:
                 store.cancel(job_id, message="", callbacks=[])
-            else:
-                store.retry(job_id, a_message(job_id))
+        else:
+            store.groups.retry_members(name, [(job_id, a_message(job_id)) for job_id in work.job_ids])
         done += work.job_ids
         store.groups.next_work(name, most=1, done=work.last or None)
     return done
@@ -121,53 +121,6 @@ def test_progress_is_of_the_whole(store: JobStore) -> None:
     assert store.groups.get("batch:b").progress == pytest.approx(37.5)
 
 
-def test_a_batch_ends_with_its_last_job_and_is_told_of_once(store: JobStore) -> None:
-    jobs = a_batch(store, 3, **HOOK)
-    end(store, jobs[0], failed())
-    store.cancel(jobs[1].id, message="", callbacks=[])
-    assert (endings(store), store.groups.get("batch:b").finished_at) == ([], None)
-    end(store, jobs[2])
-    assert endings(store) == ["batch:b"]
-    group, callback = store.groups.get("batch:b"), a_job()
-    assert group.finished_at is not None
-    assert store.groups.tell(group, [callback])
-    assert not store.groups.tell(group, [a_job()])
-    assert (endings(store), store.get(callback.id).status) == ([], Status.QUEUED)
-
-
-def test_a_batch_that_nobody_wants_to_hear_of_ends_silently(store: JobStore) -> None:
-    [job] = a_batch(store, 1)
-    end(store, job)
-    assert (endings(store), store.groups.get("batch:b").finished_at is not None) == ([], True)
-
-
-def test_an_end_that_is_taken_back_before_it_was_told_is_not_told(store: JobStore) -> None:
-    [job] = a_batch(store, 1, **HOOK)
-    end(store, job, failed())
-    group = store.groups.get("batch:b")
-    store.retry(job.id, job.message)
-    assert (endings(store), store.groups.get("batch:b").finished_at) == ([], None)
-    assert not store.groups.tell(group, [a_job()])
-    end(store, job)
-    assert store.groups.tell(store.groups.get("batch:b"), [])
-
-
-def test_jobs_added_to_a_batch_that_has_ended_open_it_again(store: JobStore) -> None:
-    [job] = a_batch(store, 1, **HOOK)
-    end(store, job)
-    a_batch(store, 1)
-    assert (endings(store), counts(store)) == ([], {"completed": 1, "queued": 1})
-    assert store.groups.get("batch:b").spec == HOOK
-
-
-def test_a_batch_of_which_no_job_was_made_has_ended(store: JobStore) -> None:
-    held = a_job()._replace(terms=b'{"unique":"u"}')
-    store.create([held])
-    twin = a_job()._replace(terms=b'{"unique":"u"}')
-    store.create(grouped([twin], "batch:b", HOOK))
-    assert endings(store) == ["batch:b"]
-
-
 def test_unknown_groups_are_said_to_be_unknown(store: JobStore) -> None:
     with pytest.raises(GroupNotFoundError, match="there is no batch nope"):
         store.groups.get("batch:nope")
@@ -183,54 +136,6 @@ def test_cancelling_ends_the_waiting_first_so_that_none_fails_with_its_parent(st
     assert statuses(store, jobs) == ["cancelled", "cancelled", "cancelled", "completed"]
     due = store.groups.due(10)
     assert (due.doomed, due.work, store.groups.begin("flow:f", "cancel")) == ([], [], "over")
-
-
-def test_work_that_nobody_finishes_stays_noted_for_the_scheduler(store: JobStore) -> None:
-    jobs = a_batch(store, 5)
-    assert store.groups.begin("batch:b", "cancel") == "ok"
-    assert store.groups.due(10).work == ["batch:b"]
-    work = store.groups.next_work("batch:b", most=2)
-    assert work is not None
-    store.cancel(work.job_ids[0], message="", callbacks=[])
-    assert store.groups.begin("batch:b", "retry") == "busy"
-    assert store.groups.begin("batch:b", "cancel") == "ok"
-    assert len(work_off(store, "batch:b")) == 4
-    assert (statuses(store, jobs), store.groups.due(10).work) == (["cancelled"] * 5, [])
-
-
-def test_retrying_a_batch_takes_each_job_once_even_if_it_fails_again(store: JobStore) -> None:
-    jobs = a_batch(store, 4)
-    for job in jobs[:2]:
-        end(store, job, failed())
-    store.cancel(jobs[2].id, message="", callbacks=[])
-    end(store, jobs[3])
-    assert store.groups.begin("batch:b", "retry") == "ok"
-    work = store.groups.next_work("batch:b", most=1)
-    assert work is not None
-    assert work.job_ids == [jobs[0].id]
-    store.retry(jobs[0].id, jobs[0].message)
-    end(store, jobs[0], failed())
-    store.groups.next_work("batch:b", most=1, done=work.last)
-    assert work_off(store, "batch:b", most=1) == [jobs[1].id, jobs[2].id]
-    assert statuses(store, jobs) == ["failed", "queued", "queued", "completed"]
-    assert store.groups.begin("batch:b", "retry") == "ok"
-
-
-def test_retrying_a_batch_goes_on_past_a_job_that_cannot_be_retried(store: JobStore) -> None:
-    jobs = [a_job()._replace(terms=b'{"unique":"u"}'), a_job()]
-    jobs = grouped(jobs, "batch:b", {})
-    store.create(jobs)
-    for job in jobs:
-        end(store, job, failed())
-    store.create([a_job()._replace(terms=b'{"unique":"u"}')])
-    store.groups.begin("batch:b", "retry")
-    assert work_off(store, "batch:b", most=1) == [jobs[0].id, jobs[1].id]
-    assert statuses(store, jobs) == ["failed", "queued"]
-
-
-def test_there_is_nothing_to_retry_in_a_batch_without_failures(store: JobStore) -> None:
-    a_batch(store)
-    assert store.groups.begin("batch:b", "retry") == "nothing"
 
 
 def test_a_flow_is_created_whole_or_not_at_all(store: JobStore, connector: Connector) -> None:
@@ -349,13 +254,3 @@ def test_steps_stay_until_their_flow_has_ended_and_it_goes_with_the_last(store: 
     assert swept(store) == 2
     left = {key.decode() for key in connector.client.scan_iter("test:*")}
     assert not {key for key in left if "flow" in key or "members" in key or "job_" in key}
-
-
-def test_a_batch_goes_with_its_last_job(store: JobStore, connector: Connector) -> None:
-    first, second = a_batch(store, 2)
-    end(store, first)
-    assert swept(store) == 1
-    assert counts(store) == {"queued": 1}
-    end(store, second)
-    assert swept(store) == 1
-    assert not list(connector.client.scan_iter("test:*batch*"))

@@ -73,7 +73,19 @@ _SOURCES: Final = {
 _ADDING: Final = frozenset({"submit", "submit_once", "create_flow", "fire", "put_schedule"})
 # What reads alone goes on while Redis takes no writes at all.
 _READING: Final = frozenset(
-    {"deliveries", "due", "due_schedules", "errors", "failures", "groups", "list", "list_flows", "queues", "workers"}
+    {
+        "deliveries",
+        "due",
+        "due_schedules",
+        "errors",
+        "failures",
+        "groups",
+        "list",
+        "list_batches",
+        "list_flows",
+        "queues",
+        "workers",
+    }
 )
 
 

@@ -21,6 +21,7 @@ from workplatform.store.words import by_name, in_ms, in_pairs, job_words
 Work = Literal["cancel", "retry"]
 
 _FLOW: Final = "flow:"
+_BATCH: Final = "batch:"
 _STATUSES: Final = tuple(Status)
 _PER_READ: Final = 100
 
@@ -91,7 +92,7 @@ class GroupsDue:
 
 @dataclass(frozen=True, slots=True)
 class GroupWork:
-    """The next jobs of a group to cancel or to retry; `last` is the number of the last of them."""
+    """The next jobs of a group to cancel or to retry, parents first; `last` is the number up to which that is."""
 
     work: Work
     last: int
@@ -153,6 +154,22 @@ class GroupBook:
         ]
         return groups[:limit], len(groups) > limit
 
+    def batches(self, *, limit: int, below: str = "") -> tuple[list[Group], str | None]:
+        """Return batches, newest first, starting below the place `below`, and the place where the next ones start."""
+        found = self._scripts("list_batches", limit + 1, below)
+        rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
+        groups = [_group(f"{_BATCH}{batch.decode()}", state) for _, batch, state in rows[:limit] if state[0]]
+        return groups, rows[limit - 1][0].decode() if len(rows) > limit else None
+
+    def members(self, name: str, status: Status, *, limit: int, below: str = "") -> tuple[list[str], str | None]:
+        """Return jobs of a group in a status, the latest first, and the place where the next ones start."""
+        key, most = self._keys.members(name, status), f"({below}" if below else "+inf"
+        found = self._connector.read(
+            lambda client: client.zrevrangebyscore(key, most, "-inf", start=0, num=limit + 1, withscores=True)
+        )
+        ids = [job_id.decode() for job_id, _ in found[:limit]]
+        return ids, f"{found[limit - 1][1]:.0f}" if len(found) > limit else None
+
     def records(self, job_ids: Sequence[str]) -> dict[str, Record]:
         """Return the jobs that are there, by id."""
         found: dict[str, Record] = {}
@@ -177,6 +194,13 @@ class GroupBook:
             return None
         work, last, job_ids = answer
         return GroupWork(work.decode(), int(last), [job_id.decode() for job_id in job_ids])
+
+    def retry_members(self, name: str, messages: Iterable[tuple[str, bytes]]) -> int:
+        """Have jobs of a group begin again for which that is being done, given (id, message), parents first.
+
+        Each does so once, however often it is asked for; returns how many did.
+        """
+        return int(self._scripts("retry_members", name, *(word for job in messages for word in job)))
 
     def due(self, most: int) -> GroupsDue:
         """Tell some of the jobs that wait for a parent of very many, and return what else is to be done."""

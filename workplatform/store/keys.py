@@ -41,11 +41,9 @@
 | group:GROUP | hash | a flow or batch (`flow:ID`, `batch:ID`): spec, createdAt, finishedAt, work | its last job's |
 | members:GROUP:STATUS | zset | its jobs in a status, by the number of their coming there | while in that status |
 | flows | zset | ids of all flows, ordered by id | its last job's |
+| batches | zset | ids of batches, by a number that was the next when their first job was made | its last job's |
 | group-endings | zset | groups whose end is to be told, by that moment (ms) | until told |
 | group-work | zset | groups that are being cancelled or retried, since when (ms) | until done |
-| retry:ID | hash | a retry of many jobs; fields in `retries.py` | 30 days after its end |
-| retrying | zset | retries that go on, by the moment they began (ms) | until they end |
-| retries | zset | the same for all | 30 days |
 | retry:ID | hash | a retry of many jobs; fields in `retries.py` | 30 days after its end |
 | retrying | zset | retries that go on, by the moment they began (ms) | until they end |
 | retries | zset | the same for all | 30 days |
@@ -69,6 +67,8 @@
 | worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
 
 A group of errors that are alike goes when retention removes its last failed job, or as long as a failed job is kept
+A group that no job has ever been of, as all of a batch had their like, goes a day after it was told of.
+
 after its last one was retried.
 
 All moments are milliseconds of Redis's own clock, the only clock that counts.
@@ -124,6 +124,10 @@ class Keys:
         return f"{self.prefix}fires:{name}"
 
     def retry(self, name: str) -> str:
+    def members(self, group: str, status: str) -> str:
+        """Return the key of the jobs of a flow or batch in a status."""
+        return f"{self.prefix}members:{group}:{status}"
+
         """Return the key of a retry of many jobs."""
         return f"{self.prefix}retry:{name}"
 

@@ -81,6 +81,8 @@ class RetryBook:
                 return f"job {answer[1].decode()} with the same uniqueKey is active"
             case b"broken":
                 return f"it depends on job {answer[1].decode()}, which has not completed: retry that one first"
+            case b"gone":
+                return f"it depends on job {answer[1].decode()}, which has been removed: submit it anew, without that"
             case b"changed":
                 return "the job was retried and has ended again meanwhile: look at it anew"
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from workplatform.states import FINAL, Status
-from workplatform.store.fsck.findings import Difference
+from workplatform.store.fsck.findings import Difference, Mend
 from workplatform.store.fsck.names import Names
 from workplatform.store.fsck.reading import Command, Reader, steps, text
 
@@ -36,6 +36,19 @@ class BondCheck:
             if created and bool(left) is bool(finished):
                 stands = "has ended and has open jobs" if finished else "has no open job and has not ended"
                 yield Difference("group", key, f"{key} {stands}")
+
+    def of_listed(self, keys: Sequence[str], *, kind: str) -> Iterator[Difference]:
+        """Check that each flow or batch that is listed exists."""
+        for key in keys:
+            for names in steps(self._reader.members(key, is_sorted=True)):
+                commands: list[Command] = []
+                for name in names:
+                    commands += [("ZSCORE", key, name), ("EXISTS", self._keys.group(f"{kind}:{name}"))]
+                answers = self._reader.ask(commands)
+                for name, score, exists in zip(names, answers[::2], answers[1::2], strict=True):
+                    if score is not None and not exists:
+                        says = f"{key} lists {name}, which does not exist"
+                        yield Difference("stray", name, says, Mend(key, ("ZREM", key, name)))
 
     def _of_child(self, job_id: str, parents: Sequence[str]) -> Iterator[Difference]:
         commands: list[Command] = [("HMGET", self._keys.job(job_id), "status", "reason", "open", "doom")]

@@ -34,10 +34,6 @@ class Names(Keys):
         """Return the key of a flow or batch."""
         return f"{self.prefix}group:{group}"
 
-    def members(self, group: str, status: Status) -> str:
-        """Return the key of the jobs of a flow or batch in a status."""
-        return f"{self.prefix}members:{group}:{status}"
-
     def children(self, job_id: str) -> str:
         """Return the key of the jobs that wait for one to end."""
         return f"{self.prefix}children:{job_id}"

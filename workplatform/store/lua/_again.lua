@@ -1,16 +1,17 @@
 -- How jobs that have ended begin again.
 
 -- Whether a job can begin again, as {'ok'}; else {'unknown'}, {'refused', status}, {'held', id of the active job with its
--- unique key} or {'broken', id of the parent that has not completed}.
+-- unique key}, {'broken', id of the parent that has not completed} or {'gone', id of one of which nobody knows how it ended}.
 local function can_restart(id)
-  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'parents', 'onParent')
+  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'parents', 'onParent', 'fence')
   local status = record[1]
   if not status then return {'unknown'} end
   if status ~= 'failed' and status ~= 'cancelled' then return {'refused', status} end
   local other = record[3] and unique_holder(record[2], record[3])
   if other then return {'held', other} end
-  local broken = record[4] and broken_parent(parents_of(record[4]), record[5])
-  if broken then return {'broken', broken} end
+  -- What has begun once had parents that it could take.
+  local broken = record[4] and broken_parent(parents_of(record[4]), record[5], record[6] and 'completed' or 'failed')
+  if broken then return {redis.call('EXISTS', job_key(broken)) == 1 and 'broken' or 'gone', broken} end
   return {'ok'}
 end
 
@@ -20,7 +21,7 @@ local function restart(id, message)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'status', 'type', 'queue', 'priority', 'series', 'unique', 'group', 'parents')
   local status, type, group = record[1], record[2], record[7]
-  if group then open_group(group, now_ms()) end
+  if group then open_group(group) end
   if status == 'failed' then forget_failure(id, type, now_ms()) end
   redis.call('ZREM', finished_key(type, status), id)
   redis.call('ZREM', P .. 'releasing', id)
@@ -33,6 +34,8 @@ local function restart(id, message)
   move(id, type, status, next_status, group)
   if open > 0 then
     redis.call('HSET', key, 'reason', 'dependencies', 'open', open, 'wakeup', message)
+    -- It joins its series when its parents are done.
+    if record[5] then redis.call('ZREM', series_key(record[5]), id) end
   else
     redis.call('HDEL', key, 'delay', 'runAt')
     push(id, record[3], record[4], message, false)

@@ -118,8 +118,8 @@ local function create(args, first)
     local unknown = terms.dependsOn and unknown_parent(terms.dependsOn)
     local other = not unknown and terms.unique and unique_holder(args[at + 1], terms.unique)
     if terms.group and not groups[terms.group] then
-      groups[terms.group] = true
-      open_group(terms.group, now)
+      groups[terms.group] = 'made'
+      make_group(terms.group, now)
     end
     if terms.groupSpec then describe_group(terms.group, terms.groupSpec, terms.groupTells) end
     number = number + 1
@@ -128,6 +128,10 @@ local function create(args, first)
     elseif other then
       tell(args[at], other .. ' ' .. table.concat(redis.call('HMGET', job_key(other), 'status', 'createdAt'), ' '))
     else
+      if groups[terms.group] == 'made' then
+        groups[terms.group] = 'open'
+        open_group(terms.group)
+      end
       make(at, terms)
     end
   end

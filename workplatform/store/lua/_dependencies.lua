@@ -28,11 +28,12 @@ local function await_parents(id, parents)
   return open
 end
 
--- Returns the first of a job's parents that has ended otherwise than the job takes, if there is one.
-local function broken_parent(parents, policy)
+-- Returns the first of a job's parents that has ended otherwise than the job takes, if there is one. `gone` is how those
+-- have ended that retention has removed.
+local function broken_parent(parents, policy, gone)
   if policy == 'continue' then return end
   for _, parent in ipairs(parents) do
-    local status = redis.call('HGET', job_key(parent), 'status') or 'failed'
+    local status = redis.call('HGET', job_key(parent), 'status') or gone
     if FINAL[status] and status ~= 'completed' then return parent end
   end
 end
@@ -69,10 +70,11 @@ end
 
 -- Tells a job that one of its parents has ended as `status`.
 local function tell_child(id, parent, status)
-  local record = redis.call('HMGET', job_key(id), 'status', 'doom', 'onParent')
+  local record = redis.call('HMGET', job_key(id), 'status', 'doom', 'onParent', 'group')
   if record[1] ~= 'waiting' then return end
   local open = redis.call('HINCRBY', job_key(id), 'open', -1)
-  if record[2] then return end
+  -- A group that is being cancelled ends it by its own word, not as the child of a parent that was cancelled first.
+  if record[2] or is_being_cancelled(record[4]) then return end
   if status ~= 'completed' and record[3] ~= 'continue' then
     doom(id, parent)
   elseif open == 0 then
@@ -100,7 +102,7 @@ local function waits_for_parents(id, terms, message)
   local key, parents = job_key(id), terms.dependsOn
   redis.call('HSET', key, 'parents', table.concat(parents, ' '))
   if terms.onParent then redis.call('HSET', key, 'onParent', terms.onParent) end
-  local open, broken = await_parents(id, parents), broken_parent(parents, terms.onParent)
+  local open, broken = await_parents(id, parents), broken_parent(parents, terms.onParent, 'failed')
   if open == 0 and not broken then return false end
   redis.call('HSET', key, 'open', open, 'reason', 'dependencies', 'wakeup', message)
   if terms.delay then redis.call('HSET', key, 'delay', terms.delay) end

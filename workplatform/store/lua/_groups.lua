@@ -2,10 +2,18 @@
 
 local STATUSES = {'waiting', 'scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled'}
 local RUNNING_LOOKED_AT = 200
+local EMPTY_KEPT_MS = 24 * 3600 * 1000
 
 local function is_over(group)
   return redis.call('EXISTS', member_key(group, 'waiting'), member_key(group, 'scheduled'), member_key(group, 'queued'),
     member_key(group, 'running')) == 0
+end
+
+local function has_jobs(group)
+  for _, status in ipairs(STATUSES) do
+    if redis.call('EXISTS', member_key(group, status)) == 1 then return true end
+  end
+  return false
 end
 
 local function is_of_flow(group) return group and string.sub(group, 1, 5) == 'flow:' end
@@ -21,25 +29,54 @@ local function expose_flow(group, now)
   end
 end
 
--- Has the end of a group told, if its last open job has ended.
-local function end_group(group, now)
-  if not is_over(group) then return end
-  local key = group_key(group)
-  redis.call('HSET', key, 'finishedAt', now)
-  if is_of_flow(group) then expose_flow(group, now) end
-  if redis.call('HEXISTS', key, 'tells') == 1 then redis.call('ZADD', P .. 'group-endings', now, group) end
+-- Whether somebody is cancelling a group.
+local function is_being_cancelled(group) return group and redis.call('HGET', group_key(group), 'work') == 'cancel' end
+
+-- Whether a job of a group has failed or was cancelled, as number `last` or before.
+local function is_to_retry(group, id, last)
+  for _, status in ipairs({'failed', 'cancelled'}) do
+    local number = redis.call('ZSCORE', member_key(group, status), id)
+    if number then return tonumber(number) <= last end
+  end
+  return false
 end
 
--- Makes a group, or opens one that has ended again: then its end is not told any more, if it was not yet.
-local function open_group(group, now)
-  redis.call('HSETNX', group_key(group), 'createdAt', now)
+-- Has a group that nobody is to be told of any more forgotten, if there never was a job in it: with no job it goes by.
+local function let_go_if_empty(group)
+  if not has_jobs(group) then redis.call('PEXPIRE', group_key(group), EMPTY_KEPT_MS) end
+end
+
+-- Has the end of a group told, once, if its last open job has ended.
+local function end_group(group, now)
+  local key = group_key(group)
+  if not is_over(group) or redis.call('HSETNX', key, 'finishedAt', now) == 0 then return end
+  if is_of_flow(group) then expose_flow(group, now) end
+  if redis.call('HEXISTS', key, 'tells') == 0 then return let_go_if_empty(group) end
+  redis.call('ZADD', P .. 'group-endings', now, group)
+end
+
+-- Makes a group, unless there is one.
+local function make_group(group, now) redis.call('HSETNX', group_key(group), 'createdAt', now) end
+
+-- Lists a batch, by the number of its first job.
+local function list_batch(batch)
+  if redis.call('ZSCORE', P .. 'batches', batch) then return end
+  redis.call('ZADD', P .. 'batches', redis.call('INCR', P .. 'sequence'), batch)
+end
+
+-- Opens a group again that has ended, since a job of it begins: its end is not told any more, if it was not yet.
+local function open_group(group)
+  redis.call('PERSIST', group_key(group))
+  if not is_of_flow(group) then list_batch(string.sub(group, 7)) end
   if redis.call('HDEL', group_key(group), 'finishedAt') == 0 then return end
   redis.call('ZREM', P .. 'group-endings', group)
   if is_of_flow(group) then expose_flow(group, nil) end
 end
 
--- Keeps what is said of a group: `spec` is JSON, `tells` whether somebody wants to know its end.
+-- Keeps what is said of a group: `spec` is JSON, `tells` whether somebody wants to know its end. What was said before
+-- gives way to those who do, and to nobody else.
 local function describe_group(group, spec, tells)
+  if not tells and redis.call('HEXISTS', group_key(group), 'spec') == 1 then return end
   redis.call('HSET', group_key(group), 'spec', spec)
   if tells then redis.call('HSET', group_key(group), 'tells', 1) end
 end
@@ -47,11 +84,10 @@ end
 -- Takes a job that is removed out of its group, which goes with the last one.
 local function leave_group(id, group, status)
   redis.call('ZREM', member_key(group, status), id)
-  for _, other in ipairs(STATUSES) do
-    if redis.call('EXISTS', member_key(group, other)) == 1 then return end
-  end
+  if has_jobs(group) then return end
   redis.call('DEL', group_key(group))
   redis.call('ZREM', P .. 'flows', string.sub(group, 6))
+  redis.call('ZREM', P .. 'batches', string.sub(group, 7))
   redis.call('ZREM', P .. 'group-endings', group)
   redis.call('ZREM', P .. 'group-work', group)
 end

@@ -1,6 +1,6 @@
 -- Says what is next in cancelling or retrying a group.
 -- ARGV: group, number up to which its jobs have been retried ('' = as noted), most jobs.
--- Returns {work, number of the last of the jobs, their ids}; {''} once all is done.
+-- Returns {work, number up to which that is, the jobs' ids}; {''} once all is done.
 local group, most = ARGV[1], tonumber(ARGV[3])
 local key = group_key(group)
 if ARGV[2] ~= '' then redis.call('HSET', key, 'cursor', ARGV[2]) end
@@ -22,11 +22,20 @@ local function ended_jobs()
     for at = 1, #page, 2 do found[#found + 1] = {tonumber(page[at + 1]), page[at]} end
   end
   if #found == 0 then return end
-  -- In the order in which they ended, so that parents begin before their children.
   table.sort(found, function(a, b) return a[1] < b[1] end)
-  local ids = {}
-  for at = 1, math.min(most, #found) do ids[at] = found[at][2] end
-  return {'retry', found[#ids][1], ids}
+  local ids, is_taken = {}, {}
+  -- Parents come before their children, whichever ended first: a child cannot begin again before they do.
+  local function take(id)
+    if is_taken[id] then return end
+    is_taken[id] = true
+    for _, parent in ipairs(parents_of(redis.call('HGET', job_key(id), 'parents') or '')) do
+      if is_to_retry(group, parent, tonumber(state[3])) then take(parent) end
+    end
+    ids[#ids + 1] = id
+  end
+  local count = math.min(most, #found)
+  for at = 1, count do take(found[at][2]) end
+  return {'retry', found[count][1], ids}
 end
 
 local step
