@@ -194,7 +194,7 @@ def test_a_step_belongs_to_its_flow_and_to_no_batch() -> None:
         ({f"s{number}": step() for number in range(MOST_STEPS + 1)}, "/steps"),
         ([], "/steps"),
         ({"a": 1}, "/steps/a"),
-        ({"1a": step()}, "/steps/1a/[key]"),
+        ({"1a": step()}, "/steps/1a"),
         ({"a": {}}, "/steps/a/type"),
         ({"a": step(onParentFailure="panic")}, "/steps/a/onParentFailure"),
     ],

@@ -1,11 +1,12 @@
 """Flows: what one says, checked as a whole before anything runs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workplatform.errors import InvalidSubmissionError
 from workplatform.groups import GroupSpec
@@ -16,7 +17,14 @@ from workplatform.submission import Submission, checked, invalid, pointer_to, pr
 
 MOST_STEPS: Final = 100
 
-StepName = Annotated[str, Field(pattern=rf"^{STEP_NAME}$")]
+
+def _step_name(name: str) -> str:
+    if not re.fullmatch(STEP_NAME, name):
+        raise ValueError("a step is named with a letter, then at most 63 letters, digits, hyphens and underscores")
+    return name
+
+
+StepName = Annotated[str, AfterValidator(_step_name)]
 Problem = dict[str, str]
 
 

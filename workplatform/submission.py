@@ -1,7 +1,7 @@
 """Submissions: what a caller may ask for, checked and turned into a new job."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import Field, ValidationError
@@ -16,6 +16,19 @@ from workplatform.registry import JobType, Registry
 from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
 from workplatform.terms import Terms
+
+_OF_NAME: Final = "[key]"
+_DETAILS: Final[Mapping[str, str]] = {
+    "extra_forbidden": "unknown field; check its spelling",
+    "missing": "is required",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "list_type": "must be an array",
+    "tuple_type": "must be an array",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "may hold at most {max_length}",
+}
 
 M = TypeVar("M", bound=WireModel)
 BuildMessage = Callable[[str, str, str, int], bytes]
@@ -148,15 +161,15 @@ def invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
 
 
 def details_of(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return (place, what is wrong there) of all that pydantic has found."""
-    return [(item["loc"], _detail(item)) for item in error.errors(include_url=False, include_input=False)]
+    """Return (place, what is wrong there) of all that pydantic has found; of a name, that is what it names."""
+    found = error.errors(include_url=False, include_input=False)
+    return [(tuple(word for word in item["loc"] if word != _OF_NAME), _detail(item)) for item in found]
 
 
 def _detail(item: ErrorDetails) -> str:
-    return {
-        "extra_forbidden": "unknown field; check its spelling",
-        "missing": "is required",
-    }.get(item["type"], item["msg"].removeprefix("Value error, "))
+    """Say what is wrong in the words of JSON, not in those of Python."""
+    detail = _DETAILS.get(item["type"], item["msg"].removeprefix("Value error, "))
+    return detail.format_map(item.get("ctx", {})) if item["type"] in _DETAILS else detail
 
 
 def pointer_to(*words: str | int) -> str:
