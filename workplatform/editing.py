@@ -8,10 +8,12 @@ import orjson
 from workplatform.errors import IllegalTransitionError, InvalidSubmissionError
 from workplatform.hooks import Hook
 from workplatform.masking import masked_fields
-from workplatform.registry import Registry
-from workplatform.store.records import Record, moment
+from workplatform.references import find
+from workplatform.registry import JobType, Registry
+from workplatform.step_payload import StepPayload
+from workplatform.store.records import NewJob, Record, moment
 from workplatform.store.retries import Edit
-from workplatform.submission import Submitter, invalid, problem_at
+from workplatform.submission import Submitter, invalid, pointer_to, problem_at
 from workplatform.wire import timestamp
 
 MOST_EDITS: Final = 20
@@ -31,8 +33,8 @@ _HOOKS: Final = ("callback", "onFailure")
 def edited(record: Record, changes: object, submitter: Submitter) -> tuple[bytes, Edit | None]:
     """Return the message for a job, and what changes it as a JSON merge patch (RFC 7396) of its submission says.
 
-    The result is checked like a submission. Raises InvalidSubmissionError, or IllegalTransitionError where the record
-    could not keep what it was before.
+    The result is checked like a submission, or like a step of a flow. Raises InvalidSubmissionError, or
+    IllegalTransitionError where the record could not keep what it was before.
     """
     if not isinstance(changes, dict):
         raise InvalidSubmissionError("changes are an object", [problem_at("", "not an object")])
@@ -46,7 +48,7 @@ def edited(record: Record, changes: object, submitter: Submitter) -> tuple[bytes
         return submitter.wakeup(record), None
     if len(record.edits) >= MOST_EDITS:
         raise IllegalTransitionError(f"the job was changed {MOST_EDITS} times: submit a new one")
-    made = submitter.prepare(after)
+    made = _made(record, after, submitter)
     kept = {name: value for name, value in record.spec.items() if name not in _EDITABLE}
     changed = {name: before.get(name) for name in after.keys() | before.keys() if before.get(name) != after.get(name)}
     edit = Edit(
@@ -57,6 +59,23 @@ def edited(record: Record, changes: object, submitter: Submitter) -> tuple[bytes
         former=orjson.dumps({"before": changed, "error": record.error}),
     )
     return submitter.build_message(record.id, record.type, record.queue, made.priority), edit
+
+
+def _made(record: Record, after: Mapping[str, Any], submitter: Submitter) -> NewJob:
+    """Prepare the job anew; a step of a flow may refer to the results that it referred to before."""
+    if "references" not in record.spec:
+        return submitter.prepare(after)
+    steps = dict.fromkeys(record.spec["references"])
+
+    def series_of(job_type: JobType, payload: Mapping[str, Any]) -> str:
+        references, misfits = find(payload)
+        checking = StepPayload(job_type, payload, references, steps)
+        found = [(misfit.place, misfit.detail) for misfit in misfits] or list(checking.problems())
+        if found:
+            raise invalid([problem_at("/payload" + pointer_to(*place), detail) for place, detail in found])
+        return checking.series
+
+    return submitter.prepare(after, series_of=series_of)
 
 
 def merged(target: Any, patch: Any) -> Any:

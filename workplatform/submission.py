@@ -32,6 +32,7 @@ _DETAILS: Final[Mapping[str, str]] = {
 
 M = TypeVar("M", bound=WireModel)
 BuildMessage = Callable[[str, str, str, int], bytes]
+SeriesOf = Callable[[JobType, Mapping[str, Any]], str]
 
 
 class Submission(Terms):
@@ -51,6 +52,10 @@ class Submission(Terms):
     batch_id: BatchId | None = Field(None, description="The batch that it is of", examples=["import-7"])
 
 
+def _series_of(job_type: JobType, payload: Mapping[str, Any]) -> str:
+    return job_type.series_of(checked(job_type.payload_model, payload, "/payload"))
+
+
 class Submitter:
     """Turns documents into new jobs; pure, nothing is stored."""
 
@@ -59,8 +64,11 @@ class Submitter:
         self._outputs_expire = outputs_expire
         self.build_message = build_message
 
-    def prepare(self, document: object) -> NewJob:
-        """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field."""
+    def prepare(self, document: object, *, series_of: SeriesOf = _series_of) -> NewJob:
+        """Check a submission and make its job; raises InvalidSubmissionError naming every wrong field.
+
+        `series_of` checks the payload and tells the series of its job.
+        """
         if not isinstance(document, dict):
             raise InvalidSubmissionError("a job is an object with type and payload", [problem_at("", "not an object")])
         try:
@@ -68,9 +76,9 @@ class Submitter:
         except InvalidSubmissionError as error:
             raise invalid([*error.problems, *self._payload_problems(document)]) from error
         job_type = self._type(submission.type)
-        payload = checked(job_type.payload_model, submission.payload, "/payload")
+        series = series_of(job_type, submission.payload)
         bonds = Bonds(group=f"batch:{submission.batch_id}") if submission.batch_id else None
-        return self.make(job_type, submission, job_type.series_of(payload), bonds)
+        return self.make(job_type, submission, series, bonds)
 
     def make(self, job_type: JobType, submission: Submission, series: str, bonds: Bonds | None = None) -> NewJob:
         """Make the job of a submission that has been checked; `bonds` bind it to other jobs."""
