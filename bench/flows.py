@@ -1,11 +1,11 @@
-"""What a step of a flow and a job of a batch cost, against a plain job.
+"""What a step of a flow, a job of a batch and a delayed job cost, against a plain job.
 
     python -m bench.flows [--jobs 600] [--rounds 5]
 
-One worker runs no-op jobs in turns: plain ones, those of a batch, steps that stand side by side, steps of which each
-waits for the one before, and the same with a reference to its result. Told are jobs per second, and the CPU time of
-Redis for each job from its making to its end; the ratios are medians of the rounds' own ratios. Chains are many at a
-time, so that the worker is never idle for want of a parent.
+One worker runs no-op jobs in turns: plain ones, those of a batch, delayed ones which a scheduler queues, all due at
+once, steps that stand side by side, steps of which each waits for the one before, and the same with a reference to its
+result. Told are jobs per second, and the CPU time of Redis for each job from its making to its end; the ratios are
+medians of the rounds' own ratios. Chains are many at a time, so that the worker is never idle for want of a parent.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any, Final
 from bench._table import print_table
 from workplatform import embedded
 from workplatform.bootstrap import Platform, build
+from workplatform.scheduler import Scheduler
 from workplatform.settings import load
 
 STEPS: Final = 10
@@ -70,9 +71,12 @@ class Course:
         self._platform = platform
         self._client = platform.connector.client
         self._done_key = platform.settings.key_prefix + "index:noop:completed"
+        self._scheduled_key = platform.settings.key_prefix + "scheduled"
+        self._scheduler = Scheduler(platform)
         self.ways: dict[str, Callable[[int], None]] = {
             PLAIN: self._plain,
             "jobs of a batch": self._batch,
+            "delayed jobs": self._delayed,
             "steps side by side": lambda jobs: self._flows(jobs, is_chain=False),
             "steps one after the other": lambda jobs: self._flows(jobs, is_chain=True),
             "the same, with a reference": lambda jobs: self._flows(jobs, is_chain=True, note="a ${%s.result.success}"),
@@ -95,6 +99,12 @@ class Course:
         groups, service = self._platform.groups, self._platform.service
         batch, batch_id = groups.batch_of({"jobs": [0]})
         service.create(groups.batched([service.prepare(_NOOP) for _ in range(jobs)], batch, batch_id))
+
+    def _delayed(self, jobs: int) -> None:
+        service = self._platform.service
+        service.create([service.prepare(_NOOP | {"delay": 1}) for _ in range(jobs)])
+        while self._client.zcard(self._scheduled_key):
+            self._scheduler.tick()
 
     def _flows(self, jobs: int, *, is_chain: bool, note: str = "") -> None:
         for _ in range(jobs // STEPS):
