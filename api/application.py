@@ -60,7 +60,7 @@ class Api(Flask):
         self.register_blueprint(schedules.blueprint())
         flows = FlowRoutes(platform.groups, max_body_bytes=settings.max_body_bytes)
         self.register_blueprint(flows.blueprint())
-        self.register_blueprint(BatchRoutes(platform.groups).blueprint())
+        self.register_blueprint(BatchRoutes(platform.groups, service).blueprint())
         self.register_blueprint(ErrorRoutes(platform.failures, platform.registry).blueprint())
         retries = RetryRoutes(platform.retrying, max_body_bytes=settings.max_body_bytes)
         self.register_blueprint(retries.blueprint())

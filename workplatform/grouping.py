@@ -13,6 +13,7 @@ from workplatform.groupwire import flow_document, summary
 from workplatform.groupwork import GroupWork
 from workplatform.ids import new_job_id
 from workplatform.registry import Registry
+from workplatform.states import Status
 from workplatform.store.groups import FlowMade, Group, Work
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import NewJob
@@ -112,6 +113,18 @@ class GroupService:
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return a batch as a document."""
         return summary(self._store.groups.get(f"batch:{batch_id}"))
+
+    def batches(self, *, limit: int, cursor: str = "") -> dict[str, Any]:
+        """Return a page of batches, newest first."""
+        groups, following = self._store.groups.batches(limit=limit, below=cursor)
+        return {"batches": [summary(group) for group in groups], "nextCursor": following}
+
+    def batch_jobs(
+        self, batch_id: str, status: Status, *, limit: int, cursor: str = ""
+    ) -> tuple[list[str], str | None]:
+        """Return ids of a page of a batch's jobs in a status, the latest first, and where the next one starts."""
+        group = self._store.groups.get(f"batch:{batch_id}")
+        return self._store.groups.members(group.name, status, limit=limit, below=cursor)
 
     def work_on_batch(self, batch_id: str, work: Work) -> dict[str, Any]:
         """Cancel the jobs of a batch that have not ended, or retry those that have failed or were cancelled.

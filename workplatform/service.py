@@ -82,6 +82,11 @@ class JobService:
         event_id, records = self.events.snapshot(job_ids)
         return event_id, list(self.documents(records))
 
+    def jobs(self, job_ids: Sequence[str]) -> Sequence[dict[str, Any]]:
+        """Return those of the jobs that exist as documents, in their order."""
+        found = self._store.groups.records(job_ids)
+        return self.documents([found[job_id] for job_id in job_ids if job_id in found])
+
     def documents(self, records: Sequence[Record]) -> Sequence[dict[str, Any]]:
         """Return jobs as documents."""
         queues = self._queues(records)

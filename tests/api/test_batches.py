@@ -100,7 +100,40 @@ def test_the_rest_is_cancelled_and_retried(client: FlaskClient) -> None:
     assert client.post(f"/api/batches/{batch['batchId']}/retry").status_code == 409
 
 
-@pytest.mark.parametrize("path", ["", "/cancel", "/retry"])
+@pytest.mark.parametrize("path", ["", "/cancel", "/retry", "/jobs?status=failed"])
 def test_an_unknown_batch_is_not_found(client: FlaskClient, path: str) -> None:
     answer = client.open(f"/api/batches/nope{path}", method="POST" if path else "GET")
     assert (answer.status_code, answer.get_json(force=True)["code"]) == (404, "group_not_found")
+
+
+def test_batches_are_listed_in_pages_the_newest_first(client: FlaskClient) -> None:
+    names = ["z", "a", "k"]
+    for name in names:
+        sent(client, {"jobs": [JOB], "batchId": name})
+    sent(client, {**JOB, "batchId": "z"})
+    page = client.get("/api/batches?limit=2").get_json()
+    assert [batch["batchId"] for batch in page["batches"]] == ["k", "a"]
+    rest = client.get(f"/api/batches?limit=2&cursor={page['nextCursor']}").get_json()
+    assert ([batch["total"] for batch in rest["batches"]], rest["nextCursor"]) == ([2], None)
+
+
+def test_the_jobs_of_a_batch_are_listed_by_status(client: FlaskClient) -> None:
+    batch = sent(client, {"jobs": [JOB] * 4}).get_json()
+    ids = [receipt["jobId"] for receipt in batch["jobs"]]
+    for job_id in ids[:3]:
+        client.delete(f"/api/jobs/{job_id}")
+    address = f"/api/batches/{batch['batchId']}/jobs"
+    first = client.get(f"{address}?status=cancelled&limit=2").get_json()
+    rest = client.get(f"{address}?status=cancelled&cursor={first['nextCursor']}").get_json()
+    assert [job["jobId"] for page in (first, rest) for job in page["jobs"]] == ids[2::-1]
+    assert [job["jobId"] for job in client.get(f"{address}?status=queued").get_json()["jobs"]] == ids[3:]
+    assert client.get(f"{address}?status=failed").get_json() == {"jobs": [], "nextCursor": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [("?cursor=x", "cursor"), ("?limit=101", "limit"), ("/b/jobs", "status"), ("/b/jobs?status=lost", "status")],
+)
+def test_what_cannot_be_listed_is_told_by_parameter(client: FlaskClient, path: str, parameter: str) -> None:
+    answer = client.get(f"/api/batches{path}")
+    assert (answer.status_code, answer.get_json(force=True)["errors"][0]["parameter"]) == (400, parameter)

@@ -191,6 +191,7 @@ def test_flows_and_batches_are_shown_cancelled_and_retried(up: Up) -> None:
     requests.post(f"{up.url}/api/jobs", json={"jobs": [first] * 3, "batchId": "b"}, headers=key, timeout=10)
     up.run("batches", "cancel", "b")
     assert "cancelled\t3" in up.run("batches", "show", "b").stdout.splitlines()
+    assert up.run("batches", "--limit", "1").stdout == "b\tcancelled\t100 %\t3\n"
     assert up.run("batches", "retry", "b").stderr == "b is running\n"
     up.run("batches", "cancel", "b")
 

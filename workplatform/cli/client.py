@@ -118,6 +118,10 @@ class ApiClient:
         """Return a page of flows; filters that are None are left out."""
         return self._call("GET", "/flows", params=filters)
 
+    def batches(self, **filters: Any) -> Document:
+        """Return a page of batches; filters that are None are left out."""
+        return self._call("GET", "/batches", params=filters)
+
     def group(self, kind: str, group_id: str) -> Document:
         """Return one of the `flows` or `batches`."""
         return self._call("GET", f"/{kind}/{quote(group_id, safe='')}")

@@ -44,9 +44,14 @@ def retry_flow(flow: str) -> None:
     _change("flows", flow, "retry")
 
 
-@click.group()
-def batches() -> None:
-    """Show batches, cancel and retry the rest of one."""
+@click.group(invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many, newest first.")
+@click.pass_context
+def batches(context: click.Context, limit: int) -> None:
+    """List the batches, newest first: id, status, progress, jobs; tab-separated."""
+    if context.invoked_subcommand is None:
+        for batch in connect().batches(limit=limit)["batches"]:
+            click.echo("\t".join(_stand(batch, "batchId")))
 
 
 @batches.command("show")
