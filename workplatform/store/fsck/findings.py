@@ -6,7 +6,9 @@ from typing import Literal
 
 from workplatform.store.fsck.places import FIELDS, Fields
 
-Kind = Literal["record", "missing", "stray", "score", "message", "stream", "schedule", "group", "error", "unknown"]
+Kind = Literal[
+    "record", "missing", "stray", "score", "message", "stream", "schedule", "group", "error", "limit", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +16,15 @@ class Mend:
     """One Redis command that removes a difference, as long as what it rests on is still so.
 
     `record` are fields of the job's record as they were read ("" where there was none); `text` is what the string
-    `key` has to hold, for commands that remove a string.
+    `key` has to hold, for commands that remove a string. With `script`, `command` are the words of that transition,
+    which does right whatever has happened since.
     """
 
     key: str
     command: tuple[str, ...]
     record: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)

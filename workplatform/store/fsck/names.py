@@ -21,6 +21,11 @@ class Names(Keys):
         self.doomed = f"{prefix}doomed"
         self.releasing = f"{prefix}releasing"
         self.idle_errors = f"{prefix}errors:idle"
+        self.rules = f"{prefix}rules"
+        self.limits = f"{prefix}limits"
+        self.configured_limits = f"{prefix}limits:configured"
+        self.offers = f"{prefix}offers"
+        self.refills = f"{prefix}refills"
 
     def index(self, job_type: str, status: Status) -> str:
         """Return the key of the jobs of a type in a status."""
@@ -38,8 +43,8 @@ class Names(Keys):
         """Return the key of the jobs that wait for one to end."""
         return f"{self.prefix}children:{job_id}"
 
-    def of_limit(self, kind: Literal["holding", "parked", "woken"], name: str) -> str:
-        """Return the key of the jobs that hold a limit, wait for it, or were woken by it."""
+    def of_limit(self, kind: Literal["holding", "parked", "woken", "rounds"], name: str) -> str:
+        """Return the key of the jobs that hold a limit, wait for it, or were woken by it, or of the turns at it."""
         return f"{self.prefix}{kind}:{name}"
 
     def failures(self, job_type: str, code: str) -> str:
@@ -49,6 +54,10 @@ class Names(Keys):
     def codes(self, job_type: str) -> str:
         """Return the key of the error codes of a type's failed jobs."""
         return f"{self.prefix}codes:{job_type}"
+
+    def tagged(self, tag: str) -> str:
+        """Return the key of the failed jobs with a tag."""
+        return f"{self.prefix}tagged:{tag}"
 
     def alike(self, fingerprint: str) -> str:
         """Return the key of the failed jobs whose errors are alike."""

@@ -3,6 +3,7 @@
 The Lua scripts keep the places up to date step by step; here they follow from the record alone.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -98,7 +99,8 @@ def _of_limits(job_id: str, fields: Fields, keys: Names) -> Iterator[Place]:
     """Give a job's places at limits; what it holds outlives it for as long as its worker may still be ending it."""
     status = fields["status"]
     for name in orjson.loads(fields.get("limits", "[]")):
-        yield Place("zset", keys.of_limit("holding", name), job_id, is_required=status == Status.RUNNING)
+        runs = status == Status.RUNNING
+        yield Place("zset", keys.of_limit("holding", name), job_id, math.inf if runs else None, is_required=runs)
     if "turn" in fields and status == Status.WAITING:
         yield Place("zset", keys.of_limit("parked", fields["turn"]), job_id, is_required="dueAt" not in fields)
     if "turn" in fields:

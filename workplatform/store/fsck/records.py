@@ -100,7 +100,7 @@ def _in_zset(job_id: str, fields: Fields, place: Place, seen: Any) -> Difference
     if seen is None:
         says = f"job {job_id} is {fields['status']} and not in {place.key}"
         return Difference("missing", job_id, says, mend) if place.is_required else None
-    if place.score is None or abs(float(seen) - place.score) <= _ROUNDING_MS:
+    if place.score is None or float(seen) == place.score or abs(float(seen) - place.score) <= _ROUNDING_MS:
         return None
     says = f"{place.key} has job {job_id} at {_score(float(seen))}, and by its record it belongs at "
     return Difference("score", job_id, says + _score(place.score), mend)
@@ -116,4 +116,4 @@ def _in_string(job_id: str, fields: Fields, place: Place, seen: Any) -> Differen
 
 
 def _score(number: float) -> str:
-    return str(int(number)) if number == int(number) else str(number)
+    return str(int(number)) if float(number).is_integer() else str(number)

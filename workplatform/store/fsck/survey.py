@@ -13,6 +13,8 @@ from workplatform.store.fsck.bonds import BondCheck
 from workplatform.store.fsck.books import BookCheck
 from workplatform.store.fsck.errors import ErrorCheck
 from workplatform.store.fsck.findings import Difference
+from workplatform.store.fsck.lanes import LaneCheck
+from workplatform.store.fsck.limits import LimitCheck
 from workplatform.store.fsck.members import MemberCheck
 from workplatform.store.fsck.messages import MessageCheck
 from workplatform.store.fsck.names import Names
@@ -20,6 +22,7 @@ from workplatform.store.fsck.places import TakesSlot
 from workplatform.store.fsck.reading import Reader, steps, text
 from workplatform.store.fsck.records import RecordCheck
 from workplatform.store.fsck.stream import StreamCheck
+from workplatform.store.fsck.tags import TagCheck
 from workplatform.store.keys import PRIORITIES
 
 Check = Callable[[Sequence[str]], Iterator[Difference]]
@@ -58,6 +61,9 @@ class Survey:
         self._books = BookCheck(reader, keys)
         self._bonds = BondCheck(reader, keys)
         self._errors = ErrorCheck(reader, keys)
+        self._lanes = LaneCheck(reader, keys)
+        self._limits = LimitCheck(reader, keys)
+        self._tags = TagCheck(reader, keys)
         self._families = self._all_families()
         self.jobs = 0
         self.keys = 0
@@ -79,6 +85,8 @@ class Survey:
         mend = difference.mend
         if mend is None:
             return False
+        if mend.script:
+            return bool(self._scripts(mend.script, *mend.command))
         record = self._keys.job(difference.subject) if mend.record else ""
         guards = chain.from_iterable(mend.record.items())
         return bool(self._scripts("mend", record, len(mend.record), *guards, mend.key, mend.text, *mend.command))
@@ -119,7 +127,9 @@ class Survey:
             *((name, "zset", _nothing) for name in ("releasing", "group-endings", "group-work")),
             ("queued:", "zset", listed),
             ("scheduled", "zset", listed),
-            *((name, "zset", listed) for name in ("behind:", "holding:", "parked:", "woken:")),
+            ("behind:", "zset", _both(listed, self._lanes.differences)),
+            ("parked:", "zset", _both(listed, self._limits.of_parked)),
+            *((name, "zset", listed) for name in ("holding:", "woken:")),
             ("limited", "zset", listed),
             ("leases", "zset", listed),
             ("finished", "zset", listed),
@@ -133,14 +143,19 @@ class Survey:
             ("fires:", "list", self._of_histories),
             ("idempotency:", "hash", books.of_passing),
             ("worker:", "hash", books.of_passing),
-            *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:", "offers")),
-            *((name, "set", _nothing) for name in ("types", "refills")),
+            ("offers", "zset", self._limits.of_offers),
+            ("rounds:", "hash", self._limits.of_rounds),
+            ("rules", "hash", self._limits.of_rules),
+            ("standing:", "hash", self._lanes.differences),
+            *((name, "zset", _nothing) for name in ("suspects", "serving", "workers", "slot-queue:")),
+            *((name, "set", _nothing) for name in ("types", "refills", "paused")),
             ("sequence", "string", _nothing),
             ("bucket:", "string", _nothing),
-            *((name, "hash", _nothing) for name in ("rules", "standing:", "limits", "limits:", "rounds:")),
+            *((name, "hash", _nothing) for name in ("limits", "limits:")),
             ("backlog:", "list", _nothing),
             *((name, "zset", listed) for name in ("failures:", "alike:")),
-            *((name, "zset", _nothing) for name in ("tagged:", "retries", "retrying", "expiring")),
+            ("tagged:", "zset", self._tags.of_tagged),
+            *((name, "zset", _nothing) for name in ("retries", "retrying", "expiring")),
             ("retry:", "hash", _nothing),
             ("error:", "hash", self._errors.of_errors),
             ("errors:", "zset", _each(self._errors.of_listed)),
@@ -158,6 +173,8 @@ class Survey:
             yield from self._members.of_collection(key, is_sorted=True)
             if key.endswith(f":{Status.WAITING}"):
                 yield from self._bonds.of_waiting(key)
+            if key.endswith(f":{Status.FAILED}"):
+                yield from self._tags.of_failed(key)
 
     def _of_leavings(self, name: str) -> Check:
         return partial(self._members.of_leavings, prefix=self._keys.prefix + name)
@@ -180,6 +197,10 @@ def _each(check: Callable[..., Iterator[Difference]], **options: bool) -> Check:
             yield from check(key, **options)
 
     return of_all
+
+
+def _both(first: Check, second: Check) -> Check:
+    return lambda keys: chain(first(keys), second(keys))
 
 
 def _nothing(_keys: Sequence[str]) -> Iterator[Difference]:
