@@ -82,6 +82,18 @@ def test_what_the_release_before_has_finished_is_found_and_swept(
     assert {record.status.value for record in store.page().records} == {"scheduled", "queued", "running"}
 
 
+def test_a_queue_that_the_release_before_has_paused_stays_so_until_it_is_resumed(
+    store: JobStore, connector: Connector, former: dict[str, str]
+) -> None:
+    connector.client.sadd("test:paused", "nap")
+    store.sweep(sweeping_rules(timedelta(days=3650), {}, ["nap"]), 100)
+    refused = store.claim(former["queued"], a_claimant(), claim="a", message=a_message(former["queued"]))
+    assert refused == Refusal("paused")
+    store.queues.pause("nap", is_paused=False)
+    store.sweep(sweeping_rules(timedelta(days=3650), {}, ["nap"]), 100)
+    assert store.queues.states().paused == frozenset()
+
+
 def test_new_records_say_their_version(store: JobStore, connector: Connector) -> None:
     for job in (a_job(), a_job(delay_ms=1000)):
         store.create([job])

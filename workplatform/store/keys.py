@@ -60,6 +60,7 @@
 | slot-queue:NODE:seen | zset | the same queues, by the moment they asked last | seconds |
 | serving | zset | `QUEUE/WORKER` by the moment its announcement expires (ms) | refreshed |
 | rules | hash | what claims and submissions have to mind; fields in `lua/_rules.lua` | until changed |
+| paused | set | queues that the release before has paused; sweeping brings them to the rules | until resumed |
 | schedule:NAME | hash | a schedule: spec, revision, by, nextAt, createdAt, lastAt, lastJob, fires | until removed |
 | schedules | zset | names of all schedules by when they fire next (ms), +inf if paused | until removed |
 | fires:NAME | list | what became of a schedule's last 50 fires, JSON, newest first | with the schedule |

@@ -1,7 +1,8 @@
 -- Removes jobs that ended long ago or are too many, a bounded number a call, so that Redis is never held up.
 -- ARGV: most jobs, rules (JSON): {ages: {"TYPE:STATUS", or ":STATUS" for all other types: ms},
 --       bounds: [{types: [...] (none = all), statuses: [...], most}]}, by which the oldest go.
--- Returns how many were removed, or moved out of the former index `finished`, which was one for all.
+-- Returns how many were removed, groups of failures too, or moved out of the former index `finished`, which was one
+-- for all.
 local most, rules = tonumber(ARGV[1]), cjson.decode(ARGV[2])
 local now, types, done = now_ms(), redis.call('SMEMBERS', P .. 'types'), 0
 
@@ -16,6 +17,9 @@ for at = 1, #former, 2 do
   done = done + 1
 end
 
+-- Queues that the release before has paused; its workers go on by its own list until they are resumed.
+for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do redis.call('HSET', RULES, 'paused:' .. queue, 1) end
+
 for _, type in ipairs(types) do
   for _, status in ipairs(ENDED) do
     local age = rules.ages[type .. ':' .. status] or rules.ages[':' .. status]
@@ -26,8 +30,9 @@ for _, type in ipairs(types) do
 end
 
 -- Groups of failures that have no failed job any more.
-local idle = redis.call('ZRANGEBYSCORE', P .. 'errors:idle', '-inf', now - rules.ages[':failed'], 'LIMIT', 0, most)
+local idle = redis.call('ZRANGEBYSCORE', P .. 'errors:idle', '-inf', now - rules.ages[':failed'], 'LIMIT', 0, most - done)
 for _, fingerprint in ipairs(idle) do drop_error(fingerprint) end
+done = done + #idle
 
 -- The oldest job of a bound's types and statuses, as {type, status, id}, and how many there are.
 local function oldest(bound)
