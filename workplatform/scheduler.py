@@ -7,7 +7,7 @@ message, and removes what retention has outlived.
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +16,7 @@ import structlog
 
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform
+from workplatform.bulkhead import Bulkhead
 from workplatform.callbacks import CALLBACK_TYPE
 from workplatform.doorkeeping import Doorkeeper
 from workplatform.endings import after_failure, describe, expiry
@@ -23,10 +24,11 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerL
 from workplatform.fingerprints import kept_error
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
-from workplatform.store.records import NewerRecordError, NewJob, Record, Settlement
+from workplatform.store.records import NewJob, Record, Settlement
 from workplatform.superseding import Superseding
 
 _TICK_S: Final = 0.1
+_BREATH_S: Final = 0.01  # between ticks of which one was not enough
 _LOST_EVERY_S: Final = 1.0
 _SWEEP_EVERY_S: Final = 5.0
 _BATCH: Final = 200
@@ -51,26 +53,23 @@ class Scheduler:
         self._sweeping = platform.sweeping
         self._expiry = platform.expiry
         self._retrying = platform.retrying
+        self._bulkhead = Bulkhead()
         self._no_reaping_before = 0.0
         self._next: dict[Callable[[], None], float] = {}
 
-    def tick(self) -> None:
-        """Do what is due now."""
+    def tick(self) -> bool:
+        """Do what is due now; returns whether there was more of it than one tick takes."""
         due = self._store.due(_BATCH)
-        for job_id in due.expired:
-            self._expire(job_id)
-        for job_id in due.scheduled:
-            self._promote(job_id)
+        self._each(self._expire, due.expired)
+        self._each(self._promote, due.scheduled)
         if time.monotonic() >= self._no_reaping_before:
-            for job_id in due.lapsed:
-                self._reap(job_id)
-        self._firing.tick()
-        self._group_work.tick()
-        self._retrying.tick()
-        self._doorkeeper.tick()
+            self._each(self._reap, due.lapsed)
+        for tick in (self._firing.tick, self._group_work.tick, self._retrying.tick, self._doorkeeper.tick):
+            self._bulkhead.run("", tick)
         self._every(_LOST_EVERY_S, self._find_lost)
         self._every(_SWEEP_EVERY_S, self._sweep)
         self._every(_SWEEP_EVERY_S, self._expiry.start)
+        return _BATCH in (len(due.expired), len(due.scheduled))
 
     def have_mercy(self) -> None:
         """Take no job from its worker for some seconds: after an outage workers need a moment to renew."""
@@ -119,19 +118,23 @@ class Scheduler:
     def _find_lost(self) -> None:
         for queue in self._queues:
             for priority in PRIORITIES:
-                for job_id in self._store.lost(queue, priority, patience=_MESSAGE_PATIENCE, most=_BATCH):
-                    record = self._record(job_id)
-                    if record and self._store.repush(job_id, self._submitter.wakeup(record)):
-                        _log.warning("message_lost", job_id=job_id, queue=queue)
+                lost = self._store.lost(queue, priority, patience=_MESSAGE_PATIENCE, most=_BATCH)
+                self._each(self._repush, lost)
+
+    def _repush(self, job_id: str) -> None:
+        record = self._record(job_id)
+        if record and self._store.repush(job_id, self._submitter.wakeup(record)):
+            _log.warning("message_lost", job_id=job_id, queue=record.queue)
 
     def _record(self, job_id: str) -> Record | None:
         try:
             return self._store.get(job_id)
         except JobNotFoundError:
             return None
-        except NewerRecordError as error:
-            _log.warning("record_is_newer", job_id=job_id, error=error.message)
-            return None
+
+    def _each(self, step: Callable[[str], None], job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            self._bulkhead.run(job_id, step, job_id)
 
     def _sweep(self) -> None:
         if self._sweeping.tick():
@@ -141,7 +144,7 @@ class Scheduler:
         now = time.monotonic()
         if now >= self._next.get(step, 0.0):
             self._next[step] = now + period_s
-            step()
+            self._bulkhead.run("", step)
 
 
 def run(platform: Platform) -> int:
@@ -151,15 +154,16 @@ def run(platform: Platform) -> int:
     scheduler = Scheduler(platform)
     sign = SignOfLife(platform.settings.alive_folder, "scheduler")
     _log.info("scheduler_started")
-    while not stop.wait(_TICK_S):
+    pause_s = _TICK_S
+    while not stop.wait(pause_s):
         sign.touch()
         try:
-            scheduler.tick()
+            pause_s = _BREATH_S if scheduler.tick() else _TICK_S
         except StoreUnavailableError as error:
             _log.warning("scheduler_waits", error=str(error))
             scheduler.have_mercy()
             stop.wait(1.0)
-        except Exception:  # noqa: BLE001 - the loop's edge: one bad record must not stop every other job
+        except Exception:  # noqa: BLE001 - the loop's edge: a mistake of ours must not stop every other job
             _log.exception("scheduler_step_failed")
             stop.wait(1.0)
     platform.close()

@@ -17,6 +17,9 @@ for at = 1, #former, 2 do
   done = done + 1
 end
 
+-- Queues that the release before has paused; its workers go on by its own list until they are resumed.
+for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do redis.call('HSET', RULES, 'paused:' .. queue, 1) end
+
 for _, type in ipairs(types) do
   for _, status in ipairs(ENDED) do
     local age = rules.ages[type .. ':' .. status] or rules.ages[':' .. status]
