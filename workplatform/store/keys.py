@@ -67,9 +67,9 @@
 | workers | zset | ids of workers, draining ones too, by the moment their announcement expires (ms) | refreshed |
 | worker:ID | hash | what a worker says about itself and the attempts it runs | expires |
 
-A group of errors that are alike goes when retention removes its last failed job, or as long as a failed job is kept
 A group that no job has ever been of, as all of a batch had their like, goes a day after it was told of.
 
+A group of errors that are alike goes when retention removes its last failed job, or as long as a failed job is kept
 after its last one was retried.
 
 All moments are milliseconds of Redis's own clock, the only clock that counts.
@@ -124,11 +124,11 @@ class Keys:
         """Return the key of a schedule's history."""
         return f"{self.prefix}fires:{name}"
 
-    def retry(self, name: str) -> str:
     def members(self, group: str, status: str) -> str:
         """Return the key of the jobs of a flow or batch in a status."""
         return f"{self.prefix}members:{group}:{status}"
 
+    def retry(self, name: str) -> str:
         """Return the key of a retry of many jobs."""
         return f"{self.prefix}retry:{name}"
 
