@@ -245,6 +245,19 @@ def test_of_progress_ten_deliveries_stay_and_the_others_leave_nothing(store: Job
     assert store.page(job_type="http").counts["http", Status.FAILED] == 10
 
 
+def test_progress_that_is_over_is_not_retried_with_all_that_has_failed(store: JobStore) -> None:
+    """It would end as cancelled, and as one of the first stop the whole retry."""
+    grant = running(store)
+    progress = told(store, grant, "progress")
+    attempt = claim(store, progress)
+    store.settle(attempt.id, attempt.fence, failed())
+    store.settle(grant.id, grant.fence, completed())
+    assert "progress of an attempt that has ended" in (store.retry(progress.id, progress.message) or "")
+    store.retries.begin("retry_1", {}, total=None, canary=1)
+    store.retries.step(store.retries.get("retry_1"), None, [(progress.id, progress.message)])
+    assert (store.retries.get("retry_1").skipped, store.retries.prove("retry_1")) == (1, "completed")
+
+
 def test_a_delivery_of_progress_that_is_made_again_does_not_ask_how_the_job_stands(store: JobStore) -> None:
     grant = running(store)
     progress = told(store, grant, "progress")

@@ -24,7 +24,9 @@ _PAUSE_S: Final = 0.1
 # What a caller is told to have happened.
 _TOLD: Final = frozenset(
     {
+        "abort_retry",
         "begin_group_work",
+        "begin_retry",
         "cancel",
         "create_flow",
         "drop_schedule",
@@ -33,6 +35,7 @@ _TOLD: Final = frozenset(
         "put_limit",
         "put_schedule",
         "reach_disk",
+        "resend",
         "retry",
         "retry_flow",
         "submit",

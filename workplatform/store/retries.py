@@ -83,6 +83,8 @@ class RetryBook:
                 return f"it depends on job {answer[1].decode()}, which has not completed: retry that one first"
             case b"gone":
                 return f"it depends on job {answer[1].decode()}, which has been removed: submit it anew, without that"
+            case b"over":
+                return "it tells of the progress of an attempt that has ended: nobody is told of that any more"
             case b"changed":
                 return "the job was retried and has ended again meanwhile: look at it anew"
         return None

@@ -1,12 +1,14 @@
 -- How jobs that have ended begin again.
 
 -- Whether a job can begin again, as {'ok'}; else {'unknown'}, {'refused', status}, {'held', id of the active job with its
--- unique key}, {'broken', id of the parent that has not completed} or {'gone', id of one of which nobody knows how it ended}.
+-- unique key}, {'broken', id of the parent that has not completed}, {'gone', id of one of which nobody knows how it ended} or
+-- {'over'} (it tells of the progress of an attempt that has ended).
 local function can_restart(id)
-  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'parents', 'onParent', 'fence')
+  local record = redis.call('HMGET', job_key(id), 'status', 'type', 'unique', 'parents', 'onParent', 'fence', 'whilst')
   local status = record[1]
   if not status then return {'unknown'} end
   if status ~= 'failed' and status ~= 'cancelled' then return {'refused', status} end
+  if record[7] and not is_current(record[7]) then return {'over'} end
   local other = record[3] and unique_holder(record[2], record[3])
   if other then return {'held', other} end
   -- What has begun once had parents that it could take.

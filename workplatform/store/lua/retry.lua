@@ -1,8 +1,7 @@
 -- Puts a failed or cancelled job back in its queue, see restart().
 -- ARGV: id, Celery message; then, if what was submitted is changed by it: the end in ms of the job as it was read, spec
 --       (JSON), priority, series ('' = none), what was so before and why it failed (JSON object).
--- Returns {'ok', status}, {'refused', status}, {'held', id of the active job with its unique key}, {'broken' or
--- 'gone', id of a parent} as can_restart() has it, {'changed'} (it has ended anew since it was read) or {'unknown'}.
+-- Returns {'ok', status}, {'changed'} (it has ended anew since it was read), or else what can_restart() does.
 local id, key = ARGV[1], job_key(ARGV[1])
 local answer = can_restart(id)
 if answer[1] ~= 'ok' then return answer end
