@@ -18,6 +18,14 @@ from workplatform.store.records import moment
 RetryStatus = Literal["canary", "proving", "running", "completed", "stopped", "aborted"]
 
 _SHOWN: Final = 100
+_REFUSALS: Final[Mapping[str, str]] = {
+    "refused": "only failed and cancelled jobs can be retried; this one is {}",
+    "held": "job {} with the same uniqueKey is active",
+    "broken": "it depends on job {}, which has not completed: retry that one first",
+    "gone": "it depends on job {}, which has been removed: submit it anew, without that",
+    "over": "it tells of the progress of an attempt that has ended: nobody is told of that any more",
+    "changed": "the job was retried and has ended again meanwhile: look at it anew",
+}
 
 
 class RetryNotFoundError(PlatformError):
@@ -71,23 +79,10 @@ class RetryBook:
         words: list[Word] = [job_id, message]
         if edit is not None:
             words += (edit.ended_ms, edit.spec, edit.priority, edit.series, edit.former)
-        answer = self._scripts("retry", *words)
-        match answer[0]:
-            case b"unknown":
-                raise JobNotFoundError(f"there is no job {job_id}")
-            case b"refused":
-                return f"only failed and cancelled jobs can be retried; this one is {answer[1].decode()}"
-            case b"held":
-                return f"job {answer[1].decode()} with the same uniqueKey is active"
-            case b"broken":
-                return f"it depends on job {answer[1].decode()}, which has not completed: retry that one first"
-            case b"gone":
-                return f"it depends on job {answer[1].decode()}, which has been removed: submit it anew, without that"
-            case b"over":
-                return "it tells of the progress of an attempt that has ended: nobody is told of that any more"
-            case b"changed":
-                return "the job was retried and has ended again meanwhile: look at it anew"
-        return None
+        answer, *about = (word.decode() for word in self._scripts("retry", *words))
+        if answer == "unknown":
+            raise JobNotFoundError(f"there is no job {job_id}")
+        return None if answer == "ok" else _REFUSALS[answer].format(*about)
 
     def begin(self, name: str, spec: Mapping[str, Any], *, total: int | None, canary: int) -> None:
         """Begin a retry of many jobs."""
