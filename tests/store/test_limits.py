@@ -428,7 +428,7 @@ def test_a_full_node_costs_a_limited_job_neither_its_place_nor_a_part_of_its_lim
     claim(store, job, word="elsewhere")
 
 
-def test_a_worker_that_takes_the_next_job_by_itself_obeys_limits(store: JobStore) -> None:
+def test_a_worker_that_takes_the_next_job_by_itself_obeys_limits(store: JobStore, event_log: EventLog) -> None:
     limited(store, "type:nap", "1 - -")
     first, second, third = made(store), made(store), made(store)
     pop(store)
@@ -437,6 +437,8 @@ def test_a_worker_that_takes_the_next_job_by_itself_obeys_limits(store: JobStore
     assert ask(store, second) == OVER
     answer = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
     assert answer.next_grant is not None and answer.next_grant.id == second.id
+    told = [(event.job_id, event.status) for event in event_log.after("0-0")][-3:]
+    assert told == [(first.id, "completed"), (second.id, "queued"), (second.id, "running")]
     assert isinstance(take(store), Refusal)
     assert store.get(third.id).status is Status.WAITING
 

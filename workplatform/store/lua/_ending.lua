@@ -42,9 +42,9 @@ local function end_job(id, next_status, event, text, failure, spares_running)
   if failure ~= '' then redis.call('HSET', key, 'error', failure) end
   move(id, type, status, next_status, record[13])
   leave_lane(id, record[3], record[4], record[16] or DEFAULT_KEY)
-  if record[17] then lose_turn(id, record[17], now) end
   emit(event, id, type, next_status, {'progress', record[6] or '0', 'stage', record[7] or '', 'message', text,
     'error', failure})
+  if record[17] then lose_turn(id, record[17], now) end
   if next_status == 'failed' then note_failure(id, type, now, failure) end
   conclude(id, type, next_status, now, {record[9], record[10], record[11], record[12], record[13],
     record[14]})

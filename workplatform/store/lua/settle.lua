@@ -36,10 +36,14 @@ if guard == 'lapsed' and tonumber(redis.call('ZSCORE', P .. 'leases', id) or now
 if found ~= '' and guard == 'lapsed' then note_attempt(id, record[17], found) end
 
 unclaim(id, record[6])
-if record[20] then give_back(id, record[20], now) end
-if record[13] then release_series(record[13], id, fence) end
 append_logs(id, {unpack(ARGV, 17, 16 + count)})
 move(id, type, 'running', next_status, record[18])
+local progress = next_status == 'completed' and '100' or record[7]
+-- Told before what follows from it, such as that the next job of its limit or a child of it begins.
+emit(event, id, type, next_status, {'progress', progress, 'stage', stage ~= '' and stage or record[8] or '',
+  'message', text, 'result', result, 'error', failure})
+if record[20] then give_back(id, record[20], now) end
+if record[13] then release_series(record[13], id, fence) end
 
 -- Lists what either list has, by uri, older first.
 local function union(older, newer)
@@ -53,7 +57,6 @@ local function union(older, newer)
   return cjson.encode(listed)
 end
 
-local progress = next_status == 'completed' and '100' or record[7]
 local fields = {'status', next_status, 'progress', progress, 'message', text}
 local function set(name, value)
   fields[#fields + 1] = name
@@ -83,7 +86,5 @@ if next_status == 'queued' then
   if record[20] then keep_turn(id, record[20]) end
   push(id, queue, priority, message, true)
 end
-emit(event, id, type, next_status, {'progress', progress, 'stage', stage ~= '' and stage or record[8] or '',
-  'message', text, 'result', result, 'error', failure})
 if #ARGV >= at + words then create(ARGV, at + words) end
 return {'ok', grant}
