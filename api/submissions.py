@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -237,5 +238,6 @@ def _body(environ: "WSGIEnvironment", most: int) -> bytes:
     return body
 
 
+@lru_cache(maxsize=64)
 def _iso(moment_ms: int) -> str:
     return str(timestamp(datetime.fromtimestamp(moment_ms / 1000, UTC)))

@@ -54,7 +54,9 @@ class NewJob(NamedTuple):
 
     def begins_after(self, moment_ms: int) -> bool:
         """Whether a job created at that moment has to wait for another one."""
-        terms = orjson.loads(self.terms) if self.terms else {}
+        if not self.terms:
+            return False
+        terms = orjson.loads(self.terms)
         return "delay" in terms or int(terms.get("runAt", 0)) > moment_ms
 
 
