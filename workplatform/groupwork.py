@@ -4,7 +4,7 @@ Scripts do what needs no Python. A job that has to end with its parent, the end 
 cancelled or retried are noted in Redis by the script that finds them, so any scheduler may go on where another died.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -47,8 +47,7 @@ class GroupWork:
         looked_at: set[str] = set()
         for _ in range(_ROUNDS):
             doomed = [job_id for job_id in due.doomed if job_id not in looked_at]
-            for job_id in doomed:
-                self._bulkhead.run(job_id, self._end_child, job_id)
+            self._end_children(doomed)
             for name in due.endings:
                 self._bulkhead.run(name, self._tell, name)
             looked_at.update(doomed)
@@ -78,14 +77,19 @@ class GroupWork:
             with suppress(JobNotFoundError):
                 self._store.cancel(record.id, message=message, callbacks=callbacks)
 
-    def _end_child(self, job_id: str) -> None:
+    def _end_children(self, job_ids: Sequence[str]) -> None:
+        found = self._store.groups.readable(job_ids)
+        dooms = dict.fromkeys(record.doom for record in found.values() if record.doom)
+        parents = self._store.groups.readable(list(dooms))
+        for job_id in job_ids:
+            self._bulkhead.run(job_id, self._end_child, job_id, found.get(job_id), parents)
+
+    def _end_child(self, job_id: str, record: Record | None, parents: Mapping[str, Record]) -> None:
         """Fail or cancel a job one of whose parents has not completed, as it asked for."""
-        found = self._store.groups.records([job_id])
-        record = found.get(job_id)
         if record is None or record.doom is None:
             self._store.groups.end_child(job_id, "", Settlement(Status.CANCELLED, Event.CANCELLED, "nothing"))
             return
-        parent = self._store.groups.records([record.doom]).get(record.doom)
+        parent = parents.get(record.doom)
         told = f"{_named(record.doom, parent)}, on which it depends, {_how(parent)}"
         if record.on_parent_failure == "skip":
             ending = self._ending(record, Status.CANCELLED, Event.CANCELLED, f"skipped: {told}", None)

@@ -7,7 +7,7 @@ message, and removes what retention has outlived.
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -61,7 +61,7 @@ class Scheduler:
         """Do what is due now; returns whether there was more of it than one tick takes."""
         due = self._store.due(_BATCH)
         self._each(self._expire, due.expired)
-        self._each(self._promote, due.scheduled)
+        self._promote(due.scheduled)
         if time.monotonic() >= self._no_reaping_before:
             self._each(self._reap, due.lapsed)
         for tick in (self._firing.tick, self._group_work.tick, self._retrying.tick, self._doorkeeper.tick):
@@ -75,10 +75,20 @@ class Scheduler:
         """Take no job from its worker for some seconds: after an outage workers need a moment to renew."""
         self._no_reaping_before = time.monotonic() + _MERCY_S
 
-    def _promote(self, job_id: str) -> None:
-        record = self._record(job_id)
-        if record and not self._superseding.finds(record):
-            self._store.promote(job_id, self._submitter.wakeup(record))
+    def _promote(self, job_ids: Sequence[str]) -> None:
+        """Queue jobs whose moment has come, in one step; those of a series only if no newer one supersedes them."""
+        found = self._store.groups.readable(job_ids)
+        self._each(self._record, [job_id for job_id in job_ids if job_id not in found])  # tells why it cannot be read
+        plain = [record for record in found.values() if not record.series]
+        if plain:
+            self._store.promote_all([(record.id, self._submitter.wakeup(record)) for record in plain])
+        for record in found.values():
+            if record.series:
+                self._bulkhead.run(record.id, self._promote_newest, record)
+
+    def _promote_newest(self, record: Record) -> None:
+        if not self._superseding.finds(record):
+            self._store.promote(record.id, self._submitter.wakeup(record))
 
     def _expire(self, job_id: str) -> None:
         """Fail a job that has not begun, or not ended, in time."""
@@ -132,7 +142,7 @@ class Scheduler:
         except JobNotFoundError:
             return None
 
-    def _each(self, step: Callable[[str], None], job_ids: Iterable[str]) -> None:
+    def _each(self, step: Callable[[str], object], job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
             self._bulkhead.run(job_id, step, job_id)
 

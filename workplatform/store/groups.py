@@ -1,6 +1,7 @@
 """The book of groups: the flows and batches that jobs belong to, and jobs that wait for others."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from workplatform.store.admission import Admission
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
 from workplatform.store.record_parsing import parse_record
-from workplatform.store.records import NewJob, Record, Settlement, moment
+from workplatform.store.records import NewerRecordError, NewJob, Record, Settlement, moment
 from workplatform.store.words import by_name, in_ms, in_pairs, job_words
 
 Work = Literal["cancel", "retry"]
@@ -172,15 +173,14 @@ class GroupBook:
 
     def records(self, job_ids: Sequence[str]) -> dict[str, Record]:
         """Return the jobs that are there, by id."""
+        return {job_id: parse_record(job_id, fields) for job_id, fields in self._fields(job_ids)}
+
+    def readable(self, job_ids: Sequence[str]) -> dict[str, Record]:
+        """Return the jobs that are there and that this release can read, by id."""
         found: dict[str, Record] = {}
-        for begin in range(0, len(job_ids), _PER_READ):
-            part = job_ids[begin : begin + _PER_READ]
-            hashes = self._connector.read(partial(self._hashes, job_ids=part))
-            found |= {
-                job_id: parse_record(job_id, by_name(fields))
-                for job_id, fields in zip(part, hashes, strict=True)
-                if fields
-            }
+        for job_id, fields in self._fields(job_ids):
+            with suppress(NewerRecordError, ValueError, KeyError):
+                found[job_id] = parse_record(job_id, fields)
         return found
 
     def begin(self, name: str, work: Work) -> str:
@@ -216,6 +216,13 @@ class GroupBook:
         """Create the callbacks of a group's end, once; False if somebody else did, or it is not over any more."""
         ended = round(group.finished_at.timestamp() * 1000) if group.finished_at else 0
         return bool(self._scripts("tell_group", group.name, ended, *job_words(callbacks)))
+
+    def _fields(self, job_ids: Sequence[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Read the hashes of the jobs that are there."""
+        for begin in range(0, len(job_ids), _PER_READ):
+            part = job_ids[begin : begin + _PER_READ]
+            hashes = self._connector.read(partial(self._hashes, job_ids=part))
+            yield from ((job_id, by_name(fields)) for job_id, fields in zip(part, hashes, strict=True) if fields)
 
     def _hashes(self, client: Redis, job_ids: Sequence[str]) -> Any:
         pipeline = client.pipeline(transaction=False)

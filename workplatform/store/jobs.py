@@ -240,7 +240,11 @@ class JobStore:
 
     def promote(self, job_id: str, message: bytes) -> bool:
         """Queue a scheduled job that is due."""
-        return bool(self._scripts("promote", job_id, message))
+        return self.promote_all([(job_id, message)]) == 1
+
+    def promote_all(self, jobs: Iterable[tuple[str, bytes]]) -> int:
+        """Queue those of the jobs that are due, given (id, message); returns how many."""
+        return int(self._scripts("promote", *(word for job in jobs for word in job)))
 
     def lost(self, queue: str, priority: int, *, patience: timedelta, most: int) -> list[str]:
         """Return queued jobs whose message is gone, newest first."""
