@@ -169,7 +169,7 @@ def _completed(number: int) -> Settlement:
 
 def _failed(number: int) -> Settlement:
     message = f"there is no file media/films/{number:06}.mp4"
-    error = kept_error("thumbnail", {"code": "input_not_found", "message": message, "retryable": False})
+    error = kept_error("thumbnail", {"code": "input_not_found", "message": message, "retryable": False}, {})
     return Settlement(Status.FAILED, Event.FAILED, "attempt", message, error=error)
 
 

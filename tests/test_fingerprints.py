@@ -70,4 +70,5 @@ def test_type_code_and_words_make_a_difference() -> None:
 
 def test_a_kept_error_bears_its_fingerprint() -> None:
     facts = {"code": "bad_input", "message": "no 7", "retryable": False}
-    assert json.loads(kept_error("webp", facts)) == facts | {"fingerprint": fingerprint("webp", "bad_input", "no 8")}
+    kept = json.loads(kept_error("webp", facts, {"payload": {}, "tags": ["red"]}))
+    assert kept == facts | {"fingerprint": fingerprint("webp", "bad_input", "no 8"), "tags": ["red"]}

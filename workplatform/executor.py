@@ -253,7 +253,7 @@ class Executor:
             costs=following.costs,
             message=following.message,
             result=attempt.result if following.status is Status.COMPLETED else b"",
-            error=kept_error(attempt.job_type.name, following.error) if following.error else b"",
+            error=kept_error(attempt.grant.type, following.error, attempt.grant.spec) if following.error else b"",
             delay_ms=following.delay_ms,
             reason=following.reason,
             wakeup=attempt.message,

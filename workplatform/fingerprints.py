@@ -49,6 +49,7 @@ def fingerprint(job_type: str, code: str, message: str) -> str:
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def kept_error(job_type: str, facts: Mapping[str, Any]) -> bytes:
-    """Return the JSON that a record keeps of an error that `describe` has told."""
-    return orjson.dumps({**facts, "fingerprint": fingerprint(job_type, facts["code"], facts["message"])})
+def kept_error(job_type: str, facts: Mapping[str, Any], spec: Mapping[str, Any]) -> bytes:
+    """Return the JSON that a record keeps of an error that `describe` has told; `spec` is what was submitted."""
+    found = fingerprint(job_type, facts["code"], facts["message"])
+    return orjson.dumps({**facts, "fingerprint": found, "tags": spec.get("tags", ())})

@@ -102,7 +102,7 @@ class GroupWork:
         self, record: Record, status: Status, event: Event, message: str, error: DependencyError | None
     ) -> Settlement:
         callbacks = self._callbacks.for_ending(record, status=status, error=message if error else None)
-        said = kept_error(record.type, describe(error)) if error else b""
+        said = kept_error(record.type, describe(error), record.spec) if error else b""
         return Settlement(status, event, "nothing", message=message, error=said, callbacks=callbacks)
 
     def _tell(self, name: str) -> None:

@@ -97,7 +97,7 @@ class Scheduler:
             return
         error = expiry(record)
         callbacks = self._callbacks.for_ending(record, status=Status.FAILED, error=error.message)
-        kept = kept_error(record.type, describe(error))
+        kept = kept_error(record.type, describe(error), record.spec)
         if self._store.expire(job_id, message=error.message, error=kept, callbacks=callbacks):
             _log.info("job_expired", job_id=job_id, code=error.code)
 
@@ -117,7 +117,7 @@ class Scheduler:
             event=following.event,
             costs=following.costs,
             message=following.message,
-            error=kept_error(record.type, following.error or {}),
+            error=kept_error(record.type, following.error or {}, record.spec),
             wakeup=self._submitter.wakeup(record),
             callbacks=callbacks,
             found=orjson.dumps({"error": error.message}) if record.type == CALLBACK_TYPE else b"",

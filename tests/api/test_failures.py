@@ -17,7 +17,7 @@ def failed(client: FlaskClient, platform: Platform, message: str = "no frame 1",
     """The id of a job that was submitted and has failed."""
     job_id = str(client.post("/api/jobs", json={**JOB, **fields}).get_json()["jobId"])
     platform.store.claim(job_id, a_claimant(), claim=job_id, message=b"{}")
-    kept = kept_error("nap", {"code": "error", "message": message, "retryable": True})
+    kept = kept_error("nap", {"code": "error", "message": message, "retryable": True}, fields)
     platform.store.settle(job_id, 1, Settlement(Status.FAILED, Event.FAILED, "attempt", message, error=kept))
     return job_id
 

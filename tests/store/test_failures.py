@@ -1,6 +1,7 @@
 """Failures in the store: what the search finds, page by page, and which errors are counted as one."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -19,9 +20,9 @@ TOP = Place()
 NOW = timedelta(0)
 
 
-def failing(job_type: str, code: str, message: str) -> Settlement:
+def failing(job_type: str, code: str, message: str, tags: Sequence[str] = ()) -> Settlement:
     """The ending of a job that fails for good."""
-    kept = kept_error(job_type, {"code": code, "message": message, "retryable": False})
+    kept = kept_error(job_type, {"code": code, "message": message, "retryable": False}, {"tags": tags})
     return Settlement(Status.FAILED, Event.FAILED, "attempt", message=message, error=kept)
 
 
@@ -35,7 +36,7 @@ def failed(
     store.create([job])
     assert pop(store) == job.id
     claim(store, job)
-    assert store.settle(job.id, 1, failing(job_type, code, message)).is_accepted
+    assert store.settle(job.id, 1, failing(job_type, code, message, tags)).is_accepted
     pass_a_millisecond()
     return job.id
 
@@ -172,6 +173,16 @@ def test_nothing_is_left_of_what_failed_once_it_is_swept(store: JobStore, connec
     assert set(connector.client.keys("*")) == {b"test:events", b"test:sequence", b"test:types"}
 
 
+def test_tags_are_told_by_the_error_since_a_submission_may_be_of_megabytes(
+    store: JobStore, connector: Connector
+) -> None:
+    job = failed(store, tags=("red",))
+    connector.client.hset(f"test:job:{job}", "spec", '{"payload":{},"tags":["not read"]}')
+    again(store, job)
+    assert found(store, tag="red") == []
+    assert not connector.client.exists("test:tagged:red")
+
+
 def test_a_failure_of_a_former_version_is_found_without_a_group(store: JobStore, connector: Connector) -> None:
     job = failed(store, tags=("red",))
     client = connector.client
@@ -192,7 +203,7 @@ def test_a_failure_of_a_former_version_is_found_without_a_group(store: JobStore,
 def test_a_job_that_expires_is_a_failure_too(store: JobStore) -> None:
     job = a_job()._replace(terms=b'{"deadline":1}')
     store.create([job])
-    kept = kept_error("nap", {"code": "deadline", "message": "too late", "retryable": False})
+    kept = kept_error("nap", {"code": "deadline", "message": "too late", "retryable": False}, {})
     assert store.expire(job.id, message="too late", error=kept, callbacks=[])
     assert found(store, code="deadline") == [job.id]
 

@@ -54,7 +54,7 @@ def test_a_job_begins_again_as_it_was_changed_and_keeps_what_it_was(store: JobSt
     assert found(store) == found(store, tag="red") == []
 
     claim(store, a_job()._replace(id=job), word="again")
-    store.settle(job, 2, failing("nap", "timeout", "no"))
+    store.settle(job, 2, failing("nap", "timeout", "no", ["blue"]))
     assert (found(store, tag="red"), found(store, tag="blue")) == ([], [job])
     assert store.retries.one(job, a_message(job), an_edit(store, job)) is None
     assert [edit["before"] for edit in store.get(job).edits] == [{"payload": {"list": []}}] * 2

@@ -8,7 +8,10 @@ local function errors_key(order, type) return P .. 'errors:' .. order .. ':' .. 
 
 local NO_TAGS = {}
 
-local function tags_of(id)
+-- The tags that a failed job is filed under. Its error has them, since its submission may be of megabytes; only what the
+-- former version has left is looked for there.
+local function tags_of(id, error)
+  if error.tags then return error.tags end
   local spec = redis.call('HGET', job_key(id), 'spec')
   if not spec or not string.find(spec, '"tags":', 1, true) then return NO_TAGS end
   local is_read, said = pcall(cjson.decode, spec)
@@ -20,7 +23,7 @@ local function index_failure(id, type, at, failure)
   local error = failure and failure ~= '' and cjson.decode(failure) or {code = 'error'}
   redis.call('SADD', P .. 'codes:' .. type, error.code)
   redis.call('ZADD', failures_key(type, error.code), at, id)
-  for _, tag in ipairs(tags_of(id)) do redis.call('ZADD', tagged_key(tag), at, id) end
+  for _, tag in ipairs(tags_of(id, error)) do redis.call('ZADD', tagged_key(tag), at, id) end
   if error.fingerprint then redis.call('ZADD', alike_key(error.fingerprint), at, id) end
   return error
 end
@@ -54,7 +57,7 @@ local function forget_failure(id, type, at)
   local key = failures_key(type, error.code)
   redis.call('ZREM', key, id)
   if redis.call('EXISTS', key) == 0 then redis.call('SREM', P .. 'codes:' .. type, error.code) end
-  for _, tag in ipairs(tags_of(id)) do redis.call('ZREM', tagged_key(tag), id) end
+  for _, tag in ipairs(tags_of(id, error)) do redis.call('ZREM', tagged_key(tag), id) end
   local fingerprint = error.fingerprint
   if not fingerprint then return end
   redis.call('ZREM', alike_key(fingerprint), id)
