@@ -35,6 +35,17 @@ def test_a_discarded_attempt_leaves_nothing_not_even_folders(files: LocalFiles, 
     assert not (tmp_path / "a").exists()
 
 
+def test_an_attempt_that_was_taken_for_dead_and_writes_on_leaves_nothing(files: LocalFiles, tmp_path: Path) -> None:
+    output = files.output("out.txt", directory=False, last=None, owned=())
+    output.path.write_text("half")
+    [swept] = Journals(files.journal.file.parent).all()
+    assert swept.clear()
+    output.path.write_text("the rest")
+    assert files.workdir.is_dir(), "what it makes from now on is noted anew"
+    files.discard()
+    assert everything(tmp_path) == set()
+
+
 def test_a_file_that_was_there_stays_until_the_new_one_is_whole(files: LocalFiles, tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("old")
     output = files.output("out.txt", directory=False, last=None, owned=())

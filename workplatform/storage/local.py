@@ -13,7 +13,7 @@ from workplatform.context import Output
 from workplatform.errors import BadInputError, JobError, NoSpaceError
 from workplatform.shortage import is_out_of_space
 from workplatform.storage.expiring import Expiring
-from workplatform.storage.journal import Journal, is_resumable
+from workplatform.storage.journal import Journal, is_resumable, remove
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.paths import Roots
 from workplatform.storage.space import Limits, Usage, usage
@@ -167,8 +167,14 @@ class LocalFiles:
         With `keep`, what another attempt may go on with stays.
         """
         self.let_go()
-        if self._has_left_traces:
-            self.journal.clear(keep=keep)
+        if not self._has_left_traces:
+            return
+        # Of an attempt that was taken for dead, the journal was swept, and it may have written on.
+        may_keep = keep and self.journal.file.exists()
+        self.journal.clear(keep=keep)
+        for output in (*self._outputs, *self._staged):
+            if not (may_keep and is_resumable(output.path)):
+                remove(output.path)
 
     def _own(self, output: Output) -> LocalOutput:
         with self._lock:
