@@ -1,10 +1,13 @@
-// The jobs table: one read of the recent jobs, then the event stream.
+// The jobs table: one read of the recent jobs, then the event stream. Flows, batches, schedules, errors and workers are
+// read every few seconds, the callbacks about a job when somebody asks for them.
 const rows = new Map();
 const jobs = document.getElementById("jobs");
 const counts = document.getElementById("counts");
 const form = document.getElementById("key");
 const MOST = 50;
-const WORKERS_EVERY_MS = 5000;
+const ERRORS = 10;
+const GROUPS = 10;
+const READ_EVERY_MS = 5000;
 
 function key() { return sessionStorage.getItem("key"); }
 
@@ -13,7 +16,7 @@ function row(id) {
   if (!tr) {
     tr = document.createElement("tr");
     for (let i = 0; i < 5; i++) tr.append(document.createElement("td"));
-    tr.cells[0].textContent = id;
+    tr.cells[0].append(Object.assign(document.createElement("button"), { textContent: id, title: "Show its callbacks" }));
     tr.cells[3].append(Object.assign(document.createElement("progress"), { max: 100 }));
     rows.set(id, tr);
     jobs.prepend(tr);
@@ -48,21 +51,61 @@ function workerCells(worker) {
     `${Math.round(worker.memoryBytes / 1e6)} MB`, worker.load[0].toFixed(1), `${(worker.freeScratchBytes / 1e9).toFixed(1)} GB`];
 }
 
-async function showWorkers() {
-  const answer = await ask("/api/workers");
-  document.getElementById("workers").replaceChildren(...answer.workers.map((worker) => {
+function fill(id, texts) {
+  document.getElementById(id).replaceChildren(...texts.map((cells) => {
     const tr = document.createElement("tr");
-    for (const text of workerCells(worker)) tr.insertCell().textContent = text;
+    for (const text of cells) tr.insertCell().textContent = text;
     return tr;
   }));
+}
+
+async function showWorkers() {
+  const answer = await ask("/api/workers");
+  fill("workers", answer.workers.map(workerCells));
   const unserved = answer.unserved.join(", ");
   document.getElementById("unserved").textContent = unserved && `No worker serves ${unserved}`;
 }
 
+async function showErrors() {
+  const { errors } = await ask(`/api/errors?limit=${ERRORS}`);
+  fill("errors", errors.map((error) =>
+    [error.fingerprint, error.type, error.code, error.count, error.failed, error.lastSeen, error.message]));
+}
+
+function groupCells(group) {
+  const where = Object.entries(group.counts).filter(([, number]) => number).map(([status, number]) => `${number} ${status}`);
+  return [group.flowId || group.batchId, group.name || "", group.status, `${Math.round(group.progress)} %`, where.join(", ")];
+}
+
+async function showGroups() {
+  const [{ flows }, { batches }] = await Promise.all([ask(`/api/flows?limit=${GROUPS}`), ask(`/api/batches?limit=${GROUPS}`)]);
+  const newest = [...flows, ...batches].sort((one, other) => other.createdAt.localeCompare(one.createdAt));
+  fill("groups", newest.slice(0, GROUPS).map(groupCells));
+}
+
+async function showSchedules() {
+  const { schedules } = await ask("/api/schedules");
+  fill("schedules", schedules.map((schedule) => [schedule.name, schedule.cron || `every ${schedule.every / 1000} s`,
+    schedule.timezone, schedule.job.type, schedule.paused ? "paused" : schedule.nextFire || "never",
+    schedule.lastFire ? schedule.lastFire.at : ""]));
+}
+
+async function showDeliveries(jobId) {
+  const { deliveries } = await ask(`/api/jobs/${jobId}/deliveries`);
+  document.getElementById("about").textContent = deliveries.length ? `About ${jobId}:` : `Nobody is told of ${jobId}.`;
+  fill("deliveries", deliveries.map(({ deliveryId, event, status, url, attempts }) => {
+    const last = attempts.at(-1);
+    const outcome = last ? last.error || `${last.statusCode} after ${last.latency} ms` : "";
+    return [deliveryId, event, status, url, attempts.length, outcome];
+  }));
+}
+
+async function showTheRest() { await Promise.all([showWorkers(), showErrors(), showGroups(), showSchedules()]); }
+
 async function load() {
   const page = await ask(`/api/jobs?limit=${MOST}`);
   page.jobs.reverse().forEach(show);
-  counts.textContent = ["queued", "running", "scheduled", "completed", "failed", "cancelled"]
+  counts.textContent = ["waiting", "queued", "running", "scheduled", "completed", "failed", "cancelled"]
     .map((status) => `${page[status]} ${status}`).join(" · ");
 }
 
@@ -84,9 +127,13 @@ async function start() {
   source.addEventListener("stream:reset", reload);
   source.addEventListener("stream:unavailable", () => tell(new Error("the job store does not answer")));
   source.addEventListener("stream:resumed", reload);
-  await showWorkers();
-  watching ||= setInterval(() => { if (!document.hidden) showWorkers().catch(tell); }, WORKERS_EVERY_MS);
+  await showTheRest();
+  watching ||= setInterval(() => { if (!document.hidden) showTheRest().catch(tell); }, READ_EVERY_MS);
 }
+
+jobs.addEventListener("click", ({ target }) => {
+  if (target.matches("button")) showDeliveries(target.textContent).catch(tell);
+});
 
 form.addEventListener("submit", (submitted) => {
   submitted.preventDefault();

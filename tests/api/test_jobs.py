@@ -292,3 +292,6 @@ def test_the_page_for_people_loads_with_a_strict_policy(client: FlaskClient) -> 
     for link in ("/dashboard.js", "/dashboard.css"):
         assert link in page.text
         assert client.get(link).status_code == 200
+    filled = re.findall(r'(?:getElementById|fill)\("(\w+)"', client.get("/dashboard.js").text)
+    assert len(filled) >= 6
+    assert {name for name in filled if f'id="{name}"' not in page.text} == set()
