@@ -4,9 +4,7 @@ import json
 from collections import Counter
 from contextlib import closing
 
-import requests
-
-from tests.chaos.storm import Accepted, Aftermath
+from tests.chaos.storm import MOST_AT_A_TIME, Accepted, Aftermath, ask
 from tests.running import Up
 from tests.waiting import eventually
 from workplatform.checkup import checkup
@@ -14,8 +12,15 @@ from workplatform.embedded import address
 from workplatform.settings import Settings, load
 from workplatform.store.connection import Connector
 from workplatform.store.events import EventLog
+from workplatform.store.keys import EVENTS_KEPT
+from workplatform.store.records import StoredEvent
 
-_ENDINGS = {"write": {"completed"}, "later": {"completed"}, "fail": {"failed"}, "cancel": {"completed", "cancelled"}}
+_FINAL = ("completed", "failed", "cancelled")
+_ENDINGS = {
+    **{kind: {"completed"} for kind in ("write", "later", "-first", "-second")},
+    "fail": {"failed"},
+    "cancel": {"completed", "cancelled"},
+}
 
 
 def check(after: Aftermath) -> None:
@@ -27,7 +32,9 @@ def check(after: Aftermath) -> None:
         check_job(after, job, statuses[job.id])
     check_listing(after)
     check_callbacks(after, statuses)
-    check_events(settings, statuses)
+    events = all_events(settings)
+    check_endings(events, statuses)
+    check_limits(events, after.accepted)
     eventually(lambda: leftovers(after.up) == [], within_s=60)
     with checkup(settings) as survey:
         assert [difference.sentence for difference in survey.differences()] == []
@@ -35,8 +42,9 @@ def check(after: Aftermath) -> None:
 
 def status_of(up: Up, job: Accepted) -> str:
     """Return how a job has ended."""
-    document = requests.get(f"{up.url}/api/jobs/{job.id}", timeout=10).json()
+    document = ask(up, f"/api/jobs/{job.id}").json()
     assert document["attempts"] >= 1 or document["status"] == "cancelled", document
+    assert document["apiKey"] == job.by
     return str(document["status"])
 
 
@@ -45,16 +53,16 @@ def check_job(after: Aftermath, job: Accepted, status: str) -> None:
     assert status in _ENDINGS[job.kind], (job, status)
     if job.is_cancelled:
         assert status == "cancelled", job
-    path = after.up.folder / "out" / f"{job.number}.txt"
+    path = after.up.folder / job.path
     if status == "completed":
-        assert path.read_text() == str(job.number)
+        assert path.read_text() == job.text
     elif status == "failed":
         assert not path.exists()
 
 
 def check_listing(after: Aftermath) -> None:
     """Check that the counts are those of the jobs that were accepted, and no other exists."""
-    listed = requests.get(f"{after.up.url}/api/jobs", params={"type": "scribble", "limit": "1"}, timeout=10).json()
+    listed = ask(after.up, "/api/jobs", type="scribble", limit="1").json()
     assert listed["total"] == len(after.accepted)
 
 
@@ -64,18 +72,38 @@ def check_callbacks(after: Aftermath, statuses: dict[str, str]) -> None:
     for request in after.receiver.requests:
         body = json.loads(request.body)
         told.setdefault(body["jobId"], set()).add(f"{request.line.split()[1]} {body['status']}")
-    expected = {job.id: {f"/{job.number} {statuses[job.id]}"} for job in after.accepted if job.number % 5 == 0}
-    assert told == expected
+    hooked = [job for job in after.accepted if job.number % 5 == 0]
+    assert told == {job.id: {f"/{job.number} {statuses[job.id]}"} for job in hooked}
 
 
-def check_events(settings: Settings, statuses: dict[str, str]) -> None:
-    """Check that each job's end was told once."""
+def all_events(settings: Settings) -> list[StoredEvent]:
+    """Return what is kept of the stream."""
     with closing(Connector(address(settings))) as connector:
-        events = EventLog(connector, prefix=settings.key_prefix).after("0-0", limit=100_000)
-    ended = Counter(
-        (event.job_id, event.status) for event in events if event.status in ("completed", "failed", "cancelled")
-    )
-    assert {key: number for key, number in ended.items() if key[0] in statuses} == dict.fromkeys(statuses.items(), 1)
+        return EventLog(connector, prefix=settings.key_prefix).after("0-0", limit=100_000)
+
+
+def check_endings(events: list[StoredEvent], statuses: dict[str, str]) -> None:
+    """Check that each job's end was told once; of what has been trimmed nothing is known."""
+    told = [event for event in events if event.job_id in statuses]
+    ended = Counter((event.job_id, event.status) for event in told if event.status in _FINAL)
+    whole = len(events) < EVENTS_KEPT
+    expected = statuses if whole else {event.job_id: statuses[event.job_id] for event in told}
+    assert ended == dict.fromkeys(expected.items(), 1)
+
+
+def check_limits(events: list[StoredEvent], accepted: list[Accepted]) -> None:
+    """Check that at no moment more jobs ran than the limits of their type, API key and concurrencyKey allow."""
+    jobs, running = {job.id: job for job in accepted}, set[str]()
+    for event in events:
+        if (job := jobs.get(event.job_id)) is None:
+            continue
+        running.discard(job.id)
+        if event.status == "running":
+            running.add(job.id)
+            together = [jobs[job_id] for job_id in running]
+            assert len(together) <= MOST_AT_A_TIME["type"]
+            assert sum(other.by == "b" for other in together) <= MOST_AT_A_TIME["b"]
+            assert sum(other.is_alone and other.by == job.by for other in together) <= MOST_AT_A_TIME["same"]
 
 
 def leftovers(up: Up) -> list[str]:

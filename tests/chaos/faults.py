@@ -5,16 +5,20 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import psutil
 
 from tests.running import Up
-from workplatform.embedded import connect
+from tests.waiting import eventually
+from workplatform.embedded import address, connect
+from workplatform.errors import StoreUnavailableError
 from workplatform.settings import Settings, load
+from workplatform.store.connection import Connector
+from workplatform.store.jobs import JobStore
 
 
 @dataclass
@@ -121,7 +125,36 @@ def restart_in_order(scene: Scene) -> None:
 def lose_messages(scene: Scene) -> None:
     """Take messages away, as a worker does that dies between popping and claiming."""
     with suppress(Exception), connect(scene.settings) as client:
-        client.execute_command("RPOP", "wp:scribble\x06\x162", 3)
+        client.execute_command("RPOP", f"wp:scribble\x06\x16{scene.draw.choice([1, 2, 2])}", 3)
+
+
+def pause_the_queue(scene: Scene) -> None:
+    """Let no job begin for a moment; what is paused is resumed, be Redis away or not."""
+    with suppress(StoreUnavailableError), store_of(scene) as store:
+        store.queues.pause("scribble", is_paused=True)
+    scene.pause(0.2, 1.0)
+    eventually(lambda: is_resumed(scene))
+
+
+def is_resumed(scene: Scene) -> bool:
+    """Resume the queue; returns whether that could be done."""
+    with suppress(StoreUnavailableError), store_of(scene) as store:
+        store.queues.pause("scribble", is_paused=False)
+        return True
+    return False
+
+
+def change_a_limit(scene: Scene) -> None:
+    """Let a client run one job at a time, or few in a while, or any number."""
+    with suppress(StoreUnavailableError), store_of(scene) as store:
+        store.limits.put("key:a", {"rule": scene.draw.choice(["1 - -", "2 100 300", "- - -"])})
+
+
+@contextmanager
+def store_of(scene: Scene) -> Iterator[JobStore]:
+    """Give the platform's store."""
+    with closing(Connector(address(scene.settings))) as connector:
+        yield JobStore(connector, prefix=scene.settings.key_prefix)
 
 
 FAULTS: Final[Mapping[str, Callable[[Scene], None]]] = {
@@ -137,5 +170,7 @@ FAULTS: Final[Mapping[str, Callable[[Scene], None]]] = {
         take_no_writes,
         restart_in_order,
         lose_messages,
+        pause_the_queue,
+        change_a_limit,
     )
 }

@@ -15,7 +15,10 @@ from tests.receiver import Receiver, answering, receiving
 from tests.running import Up, running_up
 from tests.waiting import eventually
 
-CLIENTS: Final = 3
+# One client for each: they take turns.
+KEYS: Final = {name: f"a-key-of-the-client-{name}" for name in ("default", "a", "b")}
+MOST_AT_A_TIME: Final = {"type": 3, "b": 2, "same": 1}
+CLIENTS: Final = len(KEYS)
 _CALM_S: Final = 90.0
 _ENVIRON: Final = {
     "LEASE": "3",
@@ -24,17 +27,27 @@ _ENVIRON: Final = {
     "DURABILITY": "always",
     "MAX_CONCURRENT_JOBS": "8",
     "JOB_PACKAGES": "tests.chaos.jobs,workers.http",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "API_KEY": KEYS["default"],
+    "API_KEYS": ",".join(f"{name}:{key}" for name, key in KEYS.items() if name != "default"),
+    "LIMIT_SCRIBBLE": str(MOST_AT_A_TIME["type"]),
+    "LIMIT_KEY_B": f"{MOST_AT_A_TIME['b']}, 50/s",
 }
 
 
 @dataclass
 class Accepted:
-    """A job that was acknowledged: what it is, and whether its client has cancelled it."""
+    """A job that was acknowledged: what it is, what it writes where, and whether its client has cancelled it."""
 
     id: str
     number: int
     kind: str
+    by: str
+    path: str
+    text: str
     is_cancelled: bool = False
+    is_alone: bool = False
+    """Whether no other job of its client that says so may run beside it."""
 
 
 @dataclass
@@ -67,8 +80,8 @@ class Storm:
         with receiving(answering()) as receiver, running_up(self.folder / "up", **_ENVIRON) as up:
             scene = Scene(up, draw)
             clients = [
-                threading.Thread(target=self._submit_all, args=(up, receiver, random.Random(f"{self.seed} {number}")))
-                for number in range(CLIENTS)
+                threading.Thread(target=self._submit_all, args=(up, receiver, by, random.Random(f"{self.seed} {by}")))
+                for by in KEYS
             ]
             for client in clients:
                 client.start()
@@ -76,7 +89,7 @@ class Storm:
             for client in clients:
                 client.join(_CALM_S)
             assert not self._errors, self._errors
-            assert len(self.accepted) == self.jobs, "every client got its jobs accepted in the end"
+            assert len({job.number for job in self.accepted}) == self.jobs, "every client got its jobs accepted"
             eventually(lambda: self._has_settled(up), within_s=_CALM_S)
             check(Aftermath(up, self.accepted, receiver, struck))
         return f"{self.jobs} jobs, {len(struck)} faults: {', '.join(struck)}"
@@ -95,32 +108,42 @@ class Storm:
         self._is_over.set()
         return struck
 
-    def _submit_all(self, up: Up, receiver: Receiver, draw: random.Random) -> None:
+    def _submit_all(self, up: Up, receiver: Receiver, by: str, draw: random.Random) -> None:
         try:
             while self._left:
                 with suppress(IndexError):
-                    self._submit(up, receiver, draw, self._left.pop())
+                    self._submit(up, receiver, by, draw, self._left.pop())
                 if len(self._left) > CLIENTS:
                     self._is_over.wait(draw.uniform(0, 2 * CLIENTS * self.seconds / self.jobs))
         except Exception as error:
             self._errors.append(error)
             raise
 
-    def _submit(self, up: Up, receiver: Receiver, draw: random.Random, number: int) -> None:
-        kind = draw.choice(["write", "write", "write", "fail", "later", "cancel"])
+    def _submit(self, up: Up, receiver: Receiver, by: str, draw: random.Random, number: int) -> None:
+        kind = draw.choice(["write", "write", "write", "fail", "later", "cancel", "flow"])
         document = a_document(number, kind, receiver.url)
-        headers = {"Idempotency-Key": f"{self.seed}-{number}"}
-        answer = insist(lambda: requests.post(f"{up.url}/api/jobs", json=document, headers=headers, timeout=10), 202)
-        job = Accepted(answer["jobId"], number, kind)
-        if kind == "cancel":
-            job.is_cancelled = cancel(up, job.id)
-        self.accepted.append(job)
+        document |= {"priority": draw.choice([1, 2, 2])}
+        document |= {"concurrencyKey": "same"} if (is_alone := number % 6 == 0) else {}
+        request = {"steps": a_flow(document)} if kind == "flow" else document
+        headers = {"X-API-Key": KEYS[by], "Idempotency-Key": f"{self.seed}-{number}"}
+        address = f"{up.url}/api/{'flows' if kind == 'flow' else 'jobs'}"
+        answer = insist(lambda: requests.post(address, json=request, headers=headers, timeout=10), 202)
+        for step, job_id in ids_in(answer).items():
+            job = Accepted(job_id, number, step or kind, by, f"out/{number}{step}.txt", str(number), is_alone=is_alone)
+            if kind == "cancel":
+                job.is_cancelled = cancel(up, job.id)
+            self.accepted.append(job)
 
     def _has_settled(self, up: Up) -> bool:
         with suppress(requests.RequestException):
-            jobs = requests.get(f"{up.url}/api/stats", timeout=5).json()["jobs"]
+            jobs = ask(up, "/api/stats", timeout=5).json()["jobs"]
             return not any(jobs[status] for status in ("waiting", "scheduled", "queued", "running"))
         return False
+
+
+def ask(up: Up, path: str, *, timeout: float = 10, **params: str) -> requests.Response:
+    """Read something of the platform."""
+    return requests.get(f"{up.url}{path}", params=params, headers={"X-API-Key": KEYS["default"]}, timeout=timeout)
 
 
 def a_document(number: int, kind: str, receiver: str) -> dict[str, Any]:
@@ -139,6 +162,22 @@ def a_document(number: int, kind: str, receiver: str) -> dict[str, Any]:
     return document
 
 
+def a_flow(document: dict[str, Any]) -> dict[str, Any]:
+    """Two steps, of which the second writes what the first has written."""
+    first, second = (
+        {**document, "payload": {**document["payload"], "path": document["payload"]["path"].replace(".", f"{step}.")}}
+        for step in ("-first", "-second")
+    )
+    second["payload"]["text"] = "${first.result.text}"
+    return {"first": first, "second": second}
+
+
+def ids_in(answer: dict[str, Any]) -> dict[str, str]:
+    """Return the jobs that an answer names, by the ends of their paths' names."""
+    steps = answer.get("steps")
+    return {f"-{name}": step["jobId"] for name, step in steps.items()} if steps else {"": answer["jobId"]}
+
+
 def insist(call: Callable[[], requests.Response], *wanted: int) -> dict[str, Any]:
     """Ask until the platform gives one of the answers, as a client that wants its job done."""
     while True:
@@ -154,5 +193,6 @@ def insist(call: Callable[[], requests.Response], *wanted: int) -> dict[str, Any
 
 def cancel(up: Up, job_id: str) -> bool:
     """Cancel a job; returns whether that was before its end."""
-    answer = insist(lambda: requests.delete(f"{up.url}/api/jobs/{job_id}", timeout=10), 200, 409)
+    key = {"X-API-Key": KEYS["default"]}
+    answer = insist(lambda: requests.delete(f"{up.url}/api/jobs/{job_id}", headers=key, timeout=10), 200, 409)
     return answer.get("status") == "cancelled"
