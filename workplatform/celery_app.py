@@ -7,15 +7,14 @@ docs/operating.md; each broker option has a test in tests/integration/test_broke
 import importlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from celery import Celery, signals
 from celery.exceptions import Retry
-from celery.utils.log import get_logger
 from celery.worker import state as worker_state
-from celery.worker import strategy as celery_strategy
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import serialization
 from kombu.transport import TRANSPORT_ALIASES
@@ -29,7 +28,6 @@ __all__ = ["Consumer", "Transport", "Wakeups", "add_task", "app", "signals", "wa
 Begin = Callable[[str, int], Callable[[], None]]
 
 _log = structlog.get_logger()
-celery_log = get_logger(__name__)
 
 _JOB: Final = "@job@"
 # What Celery imports only when a worker starts.
@@ -75,9 +73,17 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """kombu's Redis transport with our channel."""
+    """kombu's Redis transport with our channel, and a short way for messages.
+
+    `take` is offered each message before Celery sees it, and returns whether it took it.
+    """
 
     Channel = Channel
+    take: Callable[[Mapping[str, Any]], bool] = staticmethod(lambda message: False)  # noqa: ARG005
+
+    def _deliver(self, message: Mapping[str, Any], queue: str) -> None:
+        if not type(self).take(message):
+            super()._deliver(message, queue)  # type: ignore[no-untyped-call]
 
 
 # The only door that kombu has: Celery takes the transport from the URL's scheme, whatever broker_transport says.
@@ -106,8 +112,14 @@ class Consumer(CeleryConsumer):
         )
 
     def on_ready(self) -> None:
-        """Put the gate before the channel's own prefetch limit."""
+        """Put the gate before the channel's own prefetch limit, and give jobs to the pool by the shortest way.
+
+        Celery's requests, tracer and results have nothing to do for us. With events switched on, for Flower, they send
+        those, and the messages take Celery's way.
+        """
         super().on_ready()
+        if not (self.event_dispatcher and self.event_dispatcher.enabled):
+            Transport.take = staticmethod(partial(_take, self.app.tasks, self.pool.apply_async))
         qos = self.task_consumer.channel.qos
         can_consume = qos.can_consume
 
@@ -143,25 +155,20 @@ class Wakeup:
         return {"id": self.id, "name": self.name, "args": [self.id], "kwargs": {}, "time_start": self.accepted_at}
 
 
-def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
-    """Give a message's job to the pool by the shortest way: Celery's tracer and results have nothing to do for us.
-
-    With events switched on, for Flower, Celery's own strategy does it, since its requests send them.
-    """
-    if consumer.event_dispatcher and consumer.event_dispatcher.enabled:
-        return celery_strategy.default(task, app, consumer)  # type: ignore[no-any-return]
-    begin: Begin = task.begin
-    submit = consumer.pool.apply_async
-
-    def take(message: Any, _body: Any, ack: Any, _reject: Any, _callbacks: Any) -> None:
-        wakeup = Wakeup(message.headers["id"], task.name, message.properties["priority"])
-        worker_state.task_reserved(wakeup)
-        submit(_serve, (begin(wakeup.id, wakeup.priority), wakeup, ack))
-
-    return take
+def _take(tasks: Mapping[str, Any], submit: Callable[..., Any], message: Mapping[str, Any]) -> bool:
+    """Give a message's job to the pool, if it is one of ours."""
+    headers, properties = message.get("headers") or {}, message.get("properties") or {}
+    begin: Begin | None = getattr(tasks.get(headers.get("task", "")), "begin", None)
+    job_id, priority = headers.get("id"), properties.get("priority")
+    if begin is None or not isinstance(job_id, str) or not isinstance(priority, int):
+        return False
+    wakeup = Wakeup(job_id, headers["task"], priority)
+    worker_state.task_reserved(wakeup)
+    submit(_serve, (begin(job_id, priority), wakeup))
+    return True
 
 
-def _serve(run: Callable[[], None], wakeup: Wakeup, ack: Any) -> None:
+def _serve(run: Callable[[], None], wakeup: Wakeup) -> None:
     wakeup.accepted_at = time.time()
     worker_state.task_accepted(wakeup)
     try:
@@ -170,7 +177,6 @@ def _serve(run: Callable[[], None], wakeup: Wakeup, ack: Any) -> None:
         _log.exception("executor_failed", job_id=wakeup.id)
     finally:
         worker_state.task_ready(wakeup)
-        ack(celery_log, ())
 
 
 def add_task(name: str, begin: Begin) -> None:
@@ -180,7 +186,7 @@ def add_task(name: str, begin: Begin) -> None:
     """
 
     @app.task(  # type: ignore[untyped-decorator]
-        name=name, bind=True, Strategy="workplatform.celery_app:strategy", throws=(AttemptFailedError,)
+        name=name, bind=True, throws=(AttemptFailedError,)
     )
     def task(self: Any) -> None:
         try:

@@ -30,9 +30,14 @@ _log = structlog.get_logger()
 class Journal:
     """The journal of one attempt."""
 
-    file: Path
+    folder: Path
     job_id: str
     fence: int
+
+    @property
+    def file(self) -> Path:
+        """Where it is."""
+        return self.folder / self.scratch
 
     def temporary(self, number: int) -> str:
         """Return the name of the attempt's temporary with that number."""
@@ -45,7 +50,7 @@ class Journal:
 
     def of_attempt(self, fence: int) -> "Journal":
         """Return the journal of another attempt of the job on this node."""
-        return Journal(self.file.with_name(f"{self.job_id}.{fence}"), self.job_id, fence)
+        return Journal(self.folder, self.job_id, fence)
 
     @property
     def scratch(self) -> str:
@@ -114,7 +119,7 @@ class Journals:
 
     def open(self, job_id: str, fence: int) -> Journal:
         """Return the journal of an attempt; nothing is written yet."""
-        return Journal(self._folder / f"{job_id}.{fence}", job_id, fence)
+        return Journal(self._folder, job_id, fence)
 
     def close_job(self, job_id: str, fence: int) -> None:
         """Clear what attempts before the one with the fence left on this node: their job has ended."""
@@ -129,7 +134,7 @@ class Journals:
         for file in sorted(self._folder.iterdir()):
             job_id, _, fence = file.name.rpartition(".")
             if fence.isdigit():
-                yield Journal(file, job_id, int(fence))
+                yield Journal(self._folder, job_id, int(fence))
 
 
 def is_resumable(path: Path) -> bool:
