@@ -12,6 +12,7 @@ from workplatform.urls import http_url
 
 Bulletin = Literal["started", "progress"]
 Ending = Literal["completed", "failed", "cancelled"]
+Event = Literal[Bulletin, Ending]
 ENDINGS: Final[tuple[Ending, ...]] = ("completed", "failed", "cancelled")
 
 
@@ -31,7 +32,7 @@ class Hook(WireModel):
     """A receiver of what happens to a job; a bare URL is one that is told of every ending."""
 
     url: Url = Field(description="URL that is told, by POST", examples=["https://example.com/hooks/job-done"])
-    events: tuple[Bulletin | Ending, ...] = Field(
+    events: tuple[Event, ...] = Field(
         ENDINGS,
         min_length=1,
         description="What to be told of: endings, each start of an attempt, progress (at most once a second)",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from workplatform.editing import edited
 from workplatform.errors import IllegalTransitionError
@@ -16,6 +16,7 @@ from workplatform.store.failures import FailureFilter, Place
 from workplatform.store.jobs import JobStore
 from workplatform.store.retries import Operation
 from workplatform.submission import Submitter, checked, invalid, problem_at
+from workplatform.terms import Moment
 from workplatform.wire import timestamp
 
 _AT_ONCE: Final = 50
@@ -30,8 +31,8 @@ class RetryFilter(WireModel):
     code: str = Field("", description="The error code", examples=["timeout"])
     fingerprint: str = Field("", description="What alike errors share", examples=["0a1b2c3d4e5f"])
     tag: str = Field("", description="A tag of the submission", examples=["import-7"])
-    since: AwareDatetime | None = Field(None, alias="from", description="They ended then or later")
-    until: AwareDatetime | None = Field(None, alias="to", description="They ended then or before")
+    since: Moment | None = Field(None, alias="from", description="They ended then or later")
+    until: Moment | None = Field(None, alias="to", description="They ended then or before")
 
     def wanted(self) -> FailureFilter:
         """Return the filter as the store reads it."""

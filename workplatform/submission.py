@@ -28,6 +28,7 @@ _DETAILS: Final[Mapping[str, str]] = {
     "tuple_type": "must be an array",
     "too_short": "must hold at least {min_length}",
     "too_long": "may hold at most {max_length}",
+    "timezone_aware": "must say its zone, as 2030-01-31T04:00:00Z does",
 }
 
 M = TypeVar("M", bound=WireModel)

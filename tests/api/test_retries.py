@@ -134,6 +134,7 @@ def test_an_aborted_retry_says_so(client: FlaskClient, platform: Platform) -> No
         ({"filter": {"state": "failed"}}, "/filter/state"),
         ({"filter": {"type": "nip"}}, "/filter/type"),
         ({"filter": {"from": "2030-01-01T00:00:00"}}, "/filter/from"),
+        ({"filter": {"to": 1763776800}}, "/filter/to"),
         ({"filter": {}, "canary": 51}, "/canary"),
     ],
 )
