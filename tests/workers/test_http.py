@@ -2,10 +2,7 @@
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,22 +11,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.receiver import Behaviour, Receiver, answering, dripping, receiving, stalling
-from tests.waiting import eventually
+from tests.receiver import Behaviour, Receiver, answering, receiving
 from workers.http import HttpPayload, http
 from workplatform import __version__
-from workplatform.errors import (
-    Cancelled,
-    DeliveryError,
-    DeliveryRefusedError,
-    JobError,
-    PlatformError,
-    RetryLater,
-    ShuttingDown,
-)
+from workplatform.errors import DeliveryError, DeliveryRefusedError, JobError, RetryLater
 from workplatform.registry import JobType, discover
-from workplatform.testing import InlineRun, inline_job, run_inline
-from workplatform.turns import NotYet
+from workplatform.testing import inline_job, run_inline
 
 BODY = {"jobId": "job_1", "status": "completed", "result": {"success": True}, "error": None, "duration": 12}
 
@@ -176,15 +163,6 @@ def test_a_receiver_that_echoes_the_request_gives_no_secret_away(status: str, tm
     assert "'authorization': '***'" in found["answer"]
 
 
-def test_a_delivery_that_waits_for_its_turn_leaves_no_line_and_no_note(tmp_path: Path) -> None:
-    with receiving(stalling(b"")) as dead, attempts(dead.url, tmp_path, 8), inline_job(tmp_path / "ninth") as run:
-        eventually(lambda: len(dead.requests) == 8)
-        with pytest.raises(NotYet):
-            http(HttpPayload(url=dead.url, body=BODY), run.job)
-        run.look()
-    assert (run.lines, run.notes) == ([], [])
-
-
 def test_the_retries_of_a_delivery_go_on_for_a_day() -> None:
     policy = discover(["workers"])["http"].retry
     for draw, hours in ((0.0, 24), (0.999, 18)):
@@ -215,83 +193,6 @@ def test_a_receiver_that_speaks_no_http_is_tried_again(said: bytes, tmp_path: Pa
 
     error, _ = failing(hang_up, tmp_path)
     assert "the connection broke" in str(error)
-
-
-def stop_when(is_time: Callable[[], object], run: InlineRun, reason: PlatformError) -> threading.Thread:
-    """Stop the attempt as the heart does."""
-
-    def stop() -> None:
-        eventually(is_time)
-        run.pulse.stop(reason)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
-    return thread
-
-
-@contextmanager
-def attempts(url: str, root: Path, count: int) -> Iterator[list[Future[Any]]]:
-    """Deliver side by side; at the end of the block those that still wait are cancelled."""
-    with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
-        runs = [stack.enter_context(inline_job(root / f"{number}")) for number in range(count)]
-        ended = [pool.submit(http, HttpPayload(url=url, body=BODY), run.job) for run in runs]
-        try:
-            yield ended
-        finally:
-            for run in runs:
-                run.pulse.stop(Cancelled())
-            for future in ended:
-                future.exception()
-
-
-def test_a_receiver_that_hangs_holds_eight_deliveries_and_no_other_receiver(tmp_path: Path) -> None:
-    with (
-        receiving(stalling(b"")) as dead,
-        receiving(answering()) as good,
-        attempts(dead.url, tmp_path, 20) as ended,
-    ):
-        eventually(lambda: len(dead.requests) == 8 and sum(future.done() for future in ended) == 12)
-        assert deliver(good.url, tmp_path)["status"] == 200
-        assert sum(future.done() for future in ended) == 12, "the others hang as before"
-        refused = [future.exception() for future in ended if future.done()]
-        assert all(isinstance(error, NotYet) for error in refused)
-        assert {str(error) for error in refused} == {f"{dead.url} has 8 deliveries under way already"}
-    assert dead.connections == 8
-
-
-STALLS: dict[str, Behaviour] = {
-    "never answers": stalling(b""),
-    "drips a header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
-    "drips a failure's body": dripping(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000000\r\n\r\n", b"b"),
-}
-
-
-@pytest.mark.parametrize("behave", STALLS.values(), ids=STALLS.keys())
-def test_cancelling_ends_the_wait_for_a_receiver_that(behave: Behaviour, tmp_path: Path) -> None:
-    with receiving(behave) as receiver, inline_job(tmp_path) as run:
-        stopper = stop_when(receiver.is_held.is_set, run, Cancelled())
-        with pytest.raises(Cancelled):
-            http(HttpPayload(url=receiver.url, body=BODY), run.job)
-        stopper.join()
-
-
-def test_what_is_delivered_is_not_sent_again_because_the_worker_stops_in_the_rest_of_the_answer(tmp_path: Path) -> None:
-    behave = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"b")
-    with receiving(behave) as receiver, inline_job(tmp_path) as run:
-        stopper = stop_when(lambda: run.pulse.message, run, ShuttingDown())
-        assert http(HttpPayload(url=receiver.url, body=BODY), run.job).status == 200
-        stopper.join()
-
-
-def test_an_endless_answer_is_not_read_to_its_end(tmp_path: Path) -> None:
-    def flood(receiver: Receiver, connection: socket.socket) -> None:
-        receiver.read(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
-        while not receiver.closing.is_set():
-            connection.send(b"x" * 65536)
-
-    with receiving(flood) as receiver:
-        assert deliver(receiver.url, tmp_path)["status"] == 200
 
 
 @pytest.mark.parametrize(
