@@ -22,7 +22,7 @@ from workplatform import runlock
 from workplatform.errors import StoreUnavailableError
 from workplatform.processes import end_with_parent
 from workplatform.settings import Settings
-from workplatform.store.durability import Keeping, keeping
+from workplatform.store.durability import Keeping, keeping, proven
 
 # sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
@@ -178,7 +178,8 @@ def facts(settings: Settings) -> ServerFacts:
     try:
         with connect(settings) as client:
             info = client.info()
-            kept = keeping(client)
+            is_strict = settings.durability == "always"
+            kept = proven(client, prefix=settings.key_prefix) if is_strict else keeping(client)
     except redis.RedisError as error:
         raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
     version = info.get("valkey_version") or info.get("redis_version", "unknown")
@@ -193,6 +194,8 @@ def broken_promise(settings: Settings, facts: ServerFacts) -> str:
     """Tell what the job store does not keep of DURABILITY; empty if it keeps it."""
     if facts.keeping is Keeping.NOT:
         return "it has no append-only file (appendonly no): its restart loses jobs"
+    if settings.durability == "always" and facts.keeping is Keeping.TOO_EARLY:
+        return f"WAITAOF of {facts.version} answers before anything is on disk: set appendfsync always on that server"
     if settings.durability == "always" and facts.keeping is Keeping.WITHIN_A_SECOND:
         return "DURABILITY=always needs appendfsync always, or Redis 7.2 for WAITAOF: a loss of power loses a second"
     return ""

@@ -11,7 +11,7 @@ from workplatform import embedded
 from workplatform.cli.doctor import Finding, examine
 from workplatform.settings import Settings, load
 from workplatform.store.connection import Connector
-from workplatform.store.durability import Keeping, keeping
+from workplatform.store.durability import Keeping, keeping, proven
 from workplatform.store.jobs import JobStore
 
 
@@ -43,6 +43,13 @@ def test_how_a_server_keeps_what_it_writes_is_asked_of_it(
 ) -> None:
     with configured(connector, **options):
         assert keeping(connector.client) is expected
+
+
+def test_a_server_that_says_too_early_that_it_is_on_disk_is_found_out(connector: Connector) -> None:
+    assert keeping(connector.client) is Keeping.ON_REQUEST
+    assert proven(connector.client, prefix="test:") is Keeping.TOO_EARLY, "as Valkey 9.1 does"
+    with configured(connector, appendfsync="always"):
+        assert proven(connector.client, prefix="test:") is Keeping.AT_ONCE
 
 
 def test_a_server_that_does_not_show_its_configuration_is_asked_otherwise(connector: Connector) -> None:
@@ -92,10 +99,12 @@ def slow_log(connector: Connector, act: object) -> list[dict[str, object]]:
 def test_the_doctor_names_a_promise_that_is_not_kept(server: str, connector: Connector, tmp_path: Path) -> None:
     environ = {"QUEUE_TYPE": "redis", "REDIS_URL": server, "DATA_DIR": str(tmp_path), "DURABILITY": "always"}
     settings = load(environ, env_file=tmp_path / "none").settings
-    assert durability(settings).verdict == "ok", "WAITAOF keeps it"
-    with configured(connector, appendonly="no"):
-        found = durability(settings)
-    assert (found.verdict, "loses jobs" in found.detail) == ("fail", True)
+    with configured(connector, appendfsync="always"):
+        assert durability(settings).verdict == "ok"
+    for options, reason in (({"appendonly": "no"}, "loses jobs"), ({}, "answers before anything is on disk")):
+        with configured(connector, **options):
+            found = durability(settings)
+        assert (found.verdict, reason in found.detail) == ("fail", True)
 
 
 def durability(settings: Settings) -> Finding:

@@ -1,5 +1,6 @@
 """Durability: whether what was acknowledged outlives a loss of power, and what has to be done for it."""
 
+import time
 from enum import StrEnum
 from typing import Final
 
@@ -7,6 +8,9 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 _ERRORS: Final = (redis.ConnectionError, redis.TimeoutError)
+# A server that syncs every second cannot have synced two writes, one after the other, within less.
+_NO_SYNC_S: Final = 0.2
+_PROBES: Final = 3
 
 
 class Keeping(StrEnum):
@@ -17,6 +21,9 @@ class Keeping(StrEnum):
 
     ON_REQUEST = "on request"
     """Within a second, and WAITAOF tells when (Redis 7.2 or newer, with an append-only file)."""
+
+    TOO_EARLY = "too early"
+    """As above, but WAITAOF tells it before it is so (redis/redis#13793): of no use where power may be lost."""
 
     WITHIN_A_SECOND = "within a second"
     """Nothing tells when: an older server with an append-only file."""
@@ -40,6 +47,27 @@ def keeping(client: redis.Redis) -> Keeping:
     except ResponseError as error:
         return Keeping.NOT if "appendonly is disabled" in str(error) else Keeping.WITHIN_A_SECOND
     return Keeping.ON_REQUEST
+
+
+def proven(client: redis.Redis, *, prefix: str) -> Keeping:
+    """Ask a server how it keeps what it writes, and try it if WAITAOF has to tell; that takes up to three seconds.
+
+    Raises redis's errors.
+    """
+    found = keeping(client)
+    if found is not Keeping.ON_REQUEST:
+        return found
+    with client.client() as connection:
+        waits_s = [_wait_s(connection, f"{prefix}rules") for _ in range(_PROBES)]
+    return Keeping.TOO_EARLY if min(waits_s[1:]) < _NO_SYNC_S else found
+
+
+def _wait_s(connection: redis.Redis, rules: str) -> float:
+    """Return how many seconds a write takes until WAITAOF tells that it is on disk; it is that of reach_disk.lua."""
+    begun = time.monotonic()
+    connection.hset(rules, "disk", "0")
+    connection.execute_command("WAITAOF", 1, 0, 1500)
+    return time.monotonic() - begun
 
 
 def _configured(client: redis.Redis) -> dict[str, str]:

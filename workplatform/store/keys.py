@@ -49,7 +49,7 @@
 | retries | zset | the same for all | 30 days |
 | limited | zset | jobs that have to begin or to end in time, by that moment (ms) | until they do |
 | unique:TYPE:KEY | string | id of the active job with that uniqueKey | while it is active |
-| idempotency:NAME | hash | fingerprint of a request and what it created | 24 h |
+| idempotency:NAME | hash | fingerprint of a request, what it created and what it was told | 24 h |
 | leases | zset | running jobs by the end of their lease (ms) | while running |
 | finished:TYPE:STATUS | zset | final jobs of a type in a status by the moment they ended (ms) | RETENTION after end |
 | finished | zset | what those before version 2 of the record had instead of these; sweeping moves it | until moved |
