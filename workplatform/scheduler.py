@@ -24,6 +24,7 @@ from workplatform.errors import JobNotFoundError, StoreUnavailableError, WorkerL
 from workplatform.fingerprints import kept_error
 from workplatform.states import Status
 from workplatform.store.keys import PRIORITIES
+from workplatform.store.library import remove_others
 from workplatform.store.records import NewJob, Record, Settlement
 from workplatform.superseding import Superseding
 
@@ -162,6 +163,7 @@ def run(platform: Platform) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     scheduler = Scheduler(platform)
+    remove_others(platform.connector.client, platform.settings.key_prefix)
     sign = SignOfLife(platform.settings.alive_folder, "scheduler")
     _log.info("scheduler_started")
     pause_s = _TICK_S

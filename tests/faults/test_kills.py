@@ -84,9 +84,9 @@ def test_a_retry_after_the_api_was_killed_before_its_answer_gets_the_same_job(fl
 
     with relaying(embedded.socket_path(fleet.settings)) as relay:
         api = start_api(fleet, QUEUE_TYPE="redis", REDIS_URL=relay.url)
-        first = api.submit(a_nap("other.txt"), key="another")  # now Redis knows the script
+        first = api.submit(a_nap("other.txt"), key="another")  # now Redis knows the scripts
         assert first.status_code == 202
-        relay.holds = b"EVAL"
+        relay.holds = b"FCALL"
         client = threading.Thread(target=submit, args=(api,))
         client.start()
         assert relay.held.wait(10), "Redis has made the job, and the API does not know"

@@ -1,10 +1,8 @@
 """Talks to Redis: sockets of their own for the scripts, a client for plain reads."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from typing import Any, Final
 
 import hiredis
@@ -14,8 +12,7 @@ from redis.connection import AbstractConnection
 from workplatform.clock import CLOCK
 from workplatform.errors import StoreUnavailableError
 from workplatform.store.durability import Keeping, keeping
-from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
-from workplatform.store.linking import link
+from workplatform.store.library import is_unknown, library
 from workplatform.store.refusals import why_not_now
 
 Word = str | bytes | int | float
@@ -45,51 +42,6 @@ _TOLD: Final = frozenset(
 _WAITAOF: Final[tuple[Any, ...]] = ("WAITAOF", 1, 0, 1400)
 _WAIT_FOR_DISK: Final = hiredis.pack_command(_WAITAOF)
 _LONGEST_CONNECT_S: Final = 3.0
-# Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
-_PARTS: Final = (
-    "_base",
-    "_failures",
-    "_deliveries",
-    "_groups",
-    "_finished",
-    "_rules",
-    "_turns",
-    "_queue",
-    "_limits",
-    "_series",
-    "_schedule",
-    "_dependencies",
-    "_create",
-    "_admission",
-    "_slots",
-    "_ending",
-    "_again",
-    "_retries",
-    "_claim",
-)
-_SOURCES: Final = {
-    entry.name.removesuffix(".lua"): entry.read_text("utf-8")
-    for entry in (files("workplatform.store") / "lua").iterdir()
-    if entry.name.endswith(".lua")
-}
-# What adds work is refused while Redis is out of memory. What carries work on or ends it goes on: it frees some.
-_ADDING: Final = frozenset({"submit", "submit_once", "create_flow", "fire", "put_schedule"})
-# What reads alone goes on while Redis takes no writes at all.
-_READING: Final = frozenset(
-    {
-        "deliveries",
-        "due",
-        "due_schedules",
-        "errors",
-        "failures",
-        "groups",
-        "list",
-        "list_batches",
-        "list_flows",
-        "queues",
-        "workers",
-    }
-)
 
 
 class Connector:
@@ -140,6 +92,7 @@ class Connector:
 class Scripts:
     """The Lua scripts of `lua/`, called by name. Safe to use from many threads: a call has its socket for itself.
 
+    Redis is given them at the first call that it does not know.
     Where they are to be durable, what a caller is told of is on Redis's disk before, if Redis can tell.
     A socket goes back when the call is over. It does not belong to a thread: the API's greenlets, which are threads to
     Python, come and go with every client, and each would leave one behind.
@@ -150,10 +103,7 @@ class Scripts:
         self._is_durable = is_durable
         self._keeping: Keeping | None = None
         self._idle: list[AbstractConnection] = []
-        self._sources = _load(prefix)
-        self._digests = {
-            name: hashlib.sha1(source, usedforsecurity=False).hexdigest() for name, source in self._sources.items()
-        }
+        self._library = library(prefix)
 
     def __call__(self, name: str, *words: Word) -> Any:
         """Run a script once; raises StoreUnavailableError if Redis does not answer.
@@ -186,18 +136,23 @@ class Scripts:
 
     def _evaluate(self, name: str, words: tuple[Word, ...], *, is_awaited: bool) -> Any:
         try:
-            return self._ask(("EVALSHA", self._digests[name], 0, *words), is_awaited=is_awaited)
-        except redis.exceptions.NoScriptError:
-            return self._ask(("EVAL", self._sources[name], 0, *words), is_awaited=is_awaited)
+            return self._ask(self._call(name, words), is_awaited=is_awaited)
+        except redis.ResponseError as error:
+            if not is_unknown(error):
+                raise
+        self._ask(("FUNCTION", "LOAD", "REPLACE", self._library.code))
+        return self._ask(self._call(name, words), is_awaited=is_awaited)
+
+    def _call(self, name: str, words: tuple[Word, ...]) -> tuple[Any, ...]:
+        return ("FCALL", self._library.function(name), 0, *words)
 
     def begin(self, name: str, *words: Word) -> Callable[[], Any]:
         """Send a script's call without waiting; the function returned waits for the answer, once, in any thread.
 
-        That function raises StoreUnavailableError, or NoScriptError where the server does not know the script yet.
+        That function raises StoreUnavailableError, or ResponseError where the server has not loaded the library.
         """
         try:
-            command: tuple[Any, ...] = ("EVALSHA", self._digests[name], 0, *words)
-            connection = self._send([hiredis.pack_command(command)])
+            connection = self._send([hiredis.pack_command(self._call(name, words))])
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         return partial(self._receive, connection)
@@ -252,24 +207,3 @@ class Scripts:
             return self._idle.pop(), False
         except IndexError:
             return self._connector.connect(), True
-
-
-def _load(prefix: str) -> dict[str, bytes]:
-    """Return the scripts, each with what it uses of the shared parts before it, for keys with the prefix."""
-    shared = "".join(_SOURCES[part] for part in _PARTS)
-    for mark, value in (
-        ("@PREFIX@", prefix),
-        ("@EVENTS_KEPT@", EVENTS_KEPT),
-        ("@LOG_LINES@", LOG_LINES),
-        ("@SCHEMA_VERSION@", SCHEMA_VERSION),
-    ):
-        shared = shared.replace(mark, str(value))
-    scripts = {name: source for name, source in _SOURCES.items() if not name.startswith("_")}
-    return {name: (_shebang(name) + source).encode() for name, source in link(shared, scripts).items()}
-
-
-def _shebang(name: str) -> str:
-    """Have Redis refuse a script before it begins, never in the middle (Redis 7, "Eval scripts flags")."""
-    if name in _ADDING:
-        return "#!lua\n"
-    return f"#!lua flags={'no-writes' if name in _READING else 'allow-oom'}\n"

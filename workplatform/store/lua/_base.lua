@@ -1,4 +1,4 @@
--- What all scripts share. The parts `_*.lua` are put before every script, in the order that connection.py names.
+-- What all scripts share. The parts `_*.lua` are put before all scripts, in the order that library.py names.
 -- Keys are described in ../keys.py.
 -- The scripts name their keys themselves: the store is one Redis, not a cluster.
 local P = '@PREFIX@'
