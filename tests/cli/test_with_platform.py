@@ -122,8 +122,9 @@ def test_errors_that_are_alike_are_listed_and_retried_by_their_fingerprint(up: U
     count, failed, _, job_type, code, fingerprint, message = row.split("\t")
     assert (int(count) >= int(failed) >= 1, job_type, bool(code), bool(message)) == (True, "nap", True, True)
 
-    dry = up.run("retry", "--fingerprint", fingerprint, "--dry-run")
-    assert job_id in [line.split("\t")[0] for line in dry.stdout.splitlines()]
+    for words in (["retry", "--dry-run"], ["jobs", "--since", "2020-01-01T00:00:00Z"]):
+        told = up.run(*words, "--fingerprint", fingerprint)
+        assert job_id in [line.split("\t")[0] for line in told.stdout.splitlines()]
     ended = up.run("retry", "--fingerprint", fingerprint, "--canary", "1")
     assert ended.returncode == 1
     assert "stopped after 1 jobs" in ended.stderr

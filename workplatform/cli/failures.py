@@ -7,6 +7,7 @@ import click
 
 from workplatform.cli.client import ApiClient, connect
 from workplatform.cli.errors import CommandError
+from workplatform.cli.filters import filter_of, of_failed_jobs
 
 _POLL_S = 0.5
 _ACTIVE = ("canary", "proving", "running")
@@ -27,11 +28,7 @@ def errors(job_type: str | None, sort: str, limit: int) -> None:
 @click.command()
 @click.argument("job", nargs=-1)
 @click.option("--type", "job_type", help="Retry failed jobs of this type.")
-@click.option("--code", help="Retry jobs that failed with this error code.")
-@click.option("--fingerprint", help="Retry jobs whose errors are alike.")
-@click.option("--tag", help="Retry failed jobs with this tag.")
-@click.option("--since", metavar="MOMENT", help="Retry jobs that failed then or later (ISO 8601 with zone).")
-@click.option("--until", metavar="MOMENT", help="Retry jobs that failed then or before.")
+@of_failed_jobs
 @click.option("--dry-run", is_flag=True, help="Only tell how many these are.")
 @click.option("--canary", type=click.IntRange(1, 50), help="Retry so many first, the rest once these completed.")
 def retry(job: tuple[str, ...], *, dry_run: bool, canary: int | None, **filters: str | None) -> None:
@@ -40,8 +37,7 @@ def retry(job: tuple[str, ...], *, dry_run: bool, canary: int | None, **filters:
     With options it goes on until the last one is queued, and says how many that are. Breaking it off does not stop the
     retry: DELETE /api/retries/ID does.
     """
-    names = {"job_type": "type", "since": "from", "until": "to"}
-    wanted = {names.get(name, name): value for name, value in filters.items() if value is not None}
+    wanted = filter_of(filters)
     if bool(job) == bool(wanted):
         raise click.UsageError("name JOBs, or say by options which failed jobs are meant")
     if job and (dry_run or canary):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workplatform.cli.client import connect
+from workplatform.cli.filters import filter_of, of_failed_jobs
 from workplatform.cli.following import FINAL
 from workplatform.states import Status
 
@@ -22,11 +23,16 @@ _STYLES = {Status.COMPLETED: "green", Status.FAILED: "red", Status.RUNNING: "cya
 @click.command()
 @click.option("--status", type=click.Choice([status.value for status in Status]), help="Only jobs in this status.")
 @click.option("--type", "job_type", help="Only jobs of this type.")
+@of_failed_jobs
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
-def jobs(status: str | None, job_type: str | None, limit: int, as_json: bool) -> None:
-    """List jobs, newest first: a table on a terminal, tab-separated elsewhere."""
-    page = connect().jobs(status=status, type=job_type, limit=limit)
+def jobs(*, status: str | None, job_type: str | None, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List jobs, newest first: a table on a terminal, tab-separated elsewhere.
+
+    Options that are about failed jobs search these, the latest end first.
+    """
+    wanted = filter_of(filters)
+    page = connect().jobs(status=status or ("failed" if wanted else None), type=job_type, limit=limit, **wanted)
     if as_json:
         click.echo(json.dumps(page, indent=2))
         return
@@ -39,7 +45,8 @@ def jobs(status: str | None, job_type: str | None, limit: int, as_json: bool) ->
         style = _STYLES.get(job["status"], "")
         table.add_row(*(Text(_cell(job, column), style=style if column == "status" else "") for column in _COLUMNS))
     Console().print(table)
-    click.echo(f"{len(page['jobs'])} of {page['total']} jobs", err=True)
+    total = "?" if page["total"] is None else page["total"]
+    click.echo(f"{len(page['jobs'])} of {total} jobs", err=True)
 
 
 @click.command()
