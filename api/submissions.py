@@ -72,6 +72,8 @@ class Submissions:
         taken = self._take(
             batch.jobs, lambda jobs: store(self._groups.batched(jobs, batch, batch_id, by=by)), base="/jobs"
         )
+        if not taken.are_stored:
+            return json_answer({"batchId": None, "jobs": taken.receipts}, status=taken.status, headers=taken.headers)
         location = ("Location", f"/api/batches/{batch_id}")
         answer = {"batchId": batch_id, "jobs": taken.receipts}
         return json_answer(answer, status=taken.status, headers=(location, *taken.headers))
@@ -105,9 +107,10 @@ class Submissions:
         prepared = [self._prepared(document, is_of_batch=bool(base)) for document in documents]
         jobs = [job for job in prepared if isinstance(job, NewJob)]
         stored = store(jobs) if jobs else _Stored([])
-        receipts = iter(stored.receipts)
-        answers = [next(receipts) if isinstance(item, NewJob) else item for item in prepared]
-        return _Taken([_told(answer, f"{base}/{number}") for number, answer in enumerate(answers)], stored.headers)
+        of_jobs = iter(stored.receipts)
+        answers = [next(of_jobs) if isinstance(item, NewJob) else item for item in prepared]
+        receipts = [_told(answer, f"{base}/{number}") for number, answer in enumerate(answers)]
+        return _Taken(receipts, stored.headers, are_stored=bool(jobs))
 
     def _prepared(self, document: object, *, is_of_batch: bool) -> NewJob | InvalidSubmissionError:
         if is_of_batch and isinstance(document, dict) and "batchId" in document:
@@ -128,10 +131,11 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What the client is told of each document of its request, in their order."""
+    """What the client is told of each document of its request, in their order; `are_stored`: whether it had a valid one."""
 
     receipts: Sequence[Mapping[str, Any]]
     headers: tuple[Header, ...]
+    are_stored: bool
 
     @property
     def status(self) -> HTTPStatus:

@@ -61,6 +61,13 @@ def test_wrong_jobs_are_answered_by_themselves(client: FlaskClient) -> None:
     assert counted(client, answer.get_json()["batchId"]) == {"queued": 1}
 
 
+def test_a_batch_of_which_no_job_can_be_taken_is_not_made(client: FlaskClient) -> None:
+    answer = sent(client, {"jobs": [{"type": "nope", "payload": {}}, 7], "batchId": "b"})
+    assert (answer.status_code, answer.get_json()["batchId"]) == (207, None)
+    assert "Location" not in answer.headers
+    assert client.get("/api/batches/b").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("document", "pointer"),
     [
