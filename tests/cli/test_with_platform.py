@@ -166,11 +166,15 @@ def test_the_schedules_are_listed_and_their_jobs_run(up: Up) -> None:
         requests.post(address, json={"job": job, **fields}, headers=key, timeout=10).raise_for_status()
     last = eventually(lambda: requests.get(f"{address}/often", headers=key, timeout=10).json()["lastFire"])
     assert up.run("watch", last["jobId"]).returncode == 0
-    requests.post(f"{address}/often/pause", headers=key, timeout=10).raise_for_status()
+    up.run("schedules", "pause", "often")
     often, rare = (line.split("\t") for line in up.run("schedules").stdout.splitlines())
     assert often[:5] == ["often", "every 1 s", "UTC", "nap", "paused"]
     assert often[5].startswith("job_")
     assert rare == ["rare", "@yearly", "UTC", "nap", "paused", ""]
+    job_id = up.run("schedules", "run", "rare").stdout.strip()
+    up.run("schedules", "resume", "rare")
+    fires = [line.split("\t") for line in up.run("schedules", "show", "rare").stdout.splitlines()]
+    assert [fire[1:3] for fire in fires] == [["created", job_id], *[["next", ""]] * 5]
 
 
 def test_flows_and_batches_are_shown_cancelled_and_retried(up: Up) -> None:

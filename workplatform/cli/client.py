@@ -122,13 +122,13 @@ class ApiClient:
         """Return a page of batches; filters that are None are left out."""
         return self._call("GET", "/batches", params=filters)
 
-    def group(self, kind: str, group_id: str) -> Document:
-        """Return one of the `flows` or `batches`."""
-        return self._call("GET", f"/{kind}/{quote(group_id, safe='')}")
+    def one_of(self, kind: str, name: str) -> Document:
+        """Return one of the `flows`, `batches` or `schedules`."""
+        return self._call("GET", f"/{kind}/{quote(name, safe='')}")
 
-    def change_group(self, kind: str, group_id: str, verb: str) -> Document:
-        """Cancel or retry the rest of one of the `flows` or `batches`."""
-        return self._call("POST", f"/{kind}/{quote(group_id, safe='')}/{verb}")
+    def change_one_of(self, kind: str, name: str, verb: str) -> Document:
+        """Do to one of the `flows`, `batches` or `schedules` what its route of that name does."""
+        return self._call("POST", f"/{kind}/{quote(name, safe='')}/{verb}")
 
     def limits(self) -> Document:
         """Return the limits."""

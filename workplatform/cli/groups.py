@@ -21,7 +21,7 @@ def flows(context: click.Context, limit: int) -> None:
 @click.argument("flow")
 def show_flow(flow: str) -> None:
     """Show the steps of a FLOW: name, status, progress, job, the steps before it, error; tab-separated."""
-    document = connect().group("flows", flow)
+    document = connect().one_of("flows", flow)
     for name, step in document["steps"].items():
         progress = f"{step.get('progress', 0):.0f} %"
         error = " ".join((step.get("error") or "").split())
@@ -58,7 +58,7 @@ def batches(context: click.Context, limit: int) -> None:
 @click.argument("batch")
 def show_batch(batch: str) -> None:
     """Show how many jobs of a BATCH are where: status and number, tab-separated."""
-    document = connect().group("batches", batch)
+    document = connect().one_of("batches", batch)
     for status, number in document["counts"].items():
         click.echo(f"{status}\t{number}")
     click.echo(" ".join(_stand(document, "batchId")), err=True)
@@ -79,7 +79,7 @@ def retry_batch(batch: str) -> None:
 
 
 def _change(kind: str, group_id: str, verb: str) -> None:
-    document = connect().change_group(kind, group_id, verb)
+    document = connect().change_one_of(kind, group_id, verb)
     click.echo(f"{group_id} is {document['status']}", err=True)
 
 
