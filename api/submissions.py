@@ -131,7 +131,7 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What the client is told of each document of its request, in their order; `are_stored`: whether it had a valid one."""
+    """What the client is told of each document of its request, in their order; `are_stored`: whether one was valid."""
 
     receipts: Sequence[Mapping[str, Any]]
     headers: tuple[Header, ...]
