@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import a_job, a_message, claim, completed, pop
 from tests.store.test_failures import failed, failing, found
+from tests.waiting import pass_a_millisecond
 from workplatform.retention import sweeping_rules
 from workplatform.states import Status
 from workplatform.store.failures import FailureFilter, Place
@@ -94,6 +95,20 @@ def test_a_retry_of_many_goes_through_all_that_had_failed_when_it_began(store: J
     assert statuses(store, jobs) == ["queued"] * 5
     assert store.retries.active() == []
     assert [one.id for one in store.retries.latest()] == [operation.id]
+
+
+def test_a_retry_of_many_takes_what_failed_with_its_parent_along(store: JobStore) -> None:
+    parent = a_job()
+    child = a_job()._replace(terms=json.dumps({"dependsOn": [parent.id]}).encode())
+    store.create([parent, child])
+    claim(store, parent)
+    store.settle(parent.id, 1, failing("nap", "timeout", "no"))
+    pass_a_millisecond()
+    store.groups.end_child(child.id, parent.id, failing("nap", "dependency_failed", "no"))
+    assert found(store) == [child.id, parent.id]
+    assert step(store, begin(store, canary=2))
+    assert statuses(store, [parent.id, child.id]) == ["queued", "waiting"]
+    assert list(store.retries.get("retry_1").canaries) == [child.id, parent.id]
 
 
 def test_two_schedulers_do_a_step_once(store: JobStore) -> None:

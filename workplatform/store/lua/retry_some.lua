@@ -1,6 +1,6 @@
 -- Does a step of a retry of many jobs, once, however many schedulers try.
 -- ARGV: id, place that the step starts below (end in ms and id of a job, '' = the latest), place where the next one
---       starts ('' = these are the last jobs), then id and Celery message of each job.
+--       starts ('' = these are the last jobs), then id and Celery message of each job, the latest first.
 -- Returns 1, or 0 if the retry is not at that place any more, or has no job to retry now.
 local name, key = ARGV[1], retry_key(ARGV[1])
 local record = redis.call('HMGET', key, 'status', 'score', 'member', 'createdAt', 'canary', 'canaries')
@@ -8,13 +8,14 @@ local status = record[1]
 if (status ~= 'running' and status ~= 'canary') or record[2] ~= ARGV[2] or record[3] ~= ARGV[3] then return 0 end
 
 local canaries, retried, skipped = {}, 0, 0
-for at = 6, #ARGV, 2 do
+-- Backwards, in the order in which they ended: a job begins again after those that it depends on.
+for at = #ARGV - 1, 6, -2 do
   local id = ARGV[at]
   local job = redis.call('HMGET', job_key(id), 'status', 'finishedAt')
   if job[1] == 'failed' and tonumber(job[2]) <= tonumber(record[4]) and can_restart(id)[1] == 'ok' then
     restart(id, ARGV[at + 1])
     retried = retried + 1
-    canaries[retried] = id
+    table.insert(canaries, 1, id)
   else
     skipped = skipped + 1
   end
