@@ -22,6 +22,7 @@ _GRACE_S: Final = 3
 _KEEP_ALIVE_S: Final = 75
 _BACKLOG: Final = 2048
 _CONNECTIONS: Final = 10_000
+_GARBAGE: Final = 10_000  # objects between collections: an array of jobs makes thousands, and no cycles
 _STORE_PATIENCE_S: Final = 1.5  # then the client is answered 503, and told when to come back
 
 
@@ -73,6 +74,7 @@ class Server(BaseApplication):
         api.wsgi_app = FastLane(api.wsgi_app, api.guard, api.submissions)  # type: ignore[method-assign] # as Flask says
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         return api
 
     def _tell(self, _arbiter: Any) -> None:
