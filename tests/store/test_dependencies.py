@@ -9,7 +9,6 @@ from tests.builders import (
     GONE,
     a_claimant,
     a_job,
-    a_message,
     backing_off,
     claim,
     completed,
@@ -20,7 +19,6 @@ from tests.builders import (
 from tests.waiting import eventually
 from workplatform.states import Event, Status
 from workplatform.store.connection import Connector
-from workplatform.store.events import EventLog
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import NewJob, Refusal, Settlement
 
@@ -177,53 +175,6 @@ def test_a_parent_that_ends_after_its_child_was_cancelled_does_not_wake_it(store
     assert (status(store, child), pop(store), pop(store)) == (Status.CANCELLED, parent.id, None)
 
 
-def test_a_cancelled_child_that_is_retried_waits_again_and_begins_once(store: JobStore, event_log: EventLog) -> None:
-    [parent, other], child = family(store, 2)
-    end(store, other)
-    store.cancel(child.id, message="", callbacks=[])
-    assert store.retry(child.id, a_message(child.id)) is None
-    assert (status(store, child), store.get(child.id).reason) == (Status.WAITING, "dependencies")
-    end(store, parent)
-    assert status(store, child) is Status.QUEUED
-    queued = [event for event in event_log.after("0-0") if event.job_id == child.id and event.status == "queued"]
-    assert len(queued) == 1
-
-
-def test_a_child_of_a_failed_parent_is_not_retried_before_it(store: JobStore) -> None:
-    [parent], child = family(store)
-    end(store, parent, failed())
-    store.groups.end_child(child.id, parent.id, SKIPPED)
-    assert parent.id in (store.retry(child.id, child.message) or "")
-    assert store.retry(parent.id, parent.message) is None
-    assert status(store, child) is Status.CANCELLED
-    assert store.retry(child.id, child.message) is None
-    assert status(store, child) is Status.WAITING
-    end(store, parent)
-    assert status(store, child) is Status.QUEUED
-
-
-def remove_ended(store: JobStore) -> None:
-    rules = {"ages": {":completed": -1000, ":failed": -1000, ":cancelled": -1000}, "bounds": []}
-    store.sweep(json.dumps(rules).encode(), 100)
-
-
-def test_a_job_that_has_begun_is_retried_without_parents_that_were_removed(store: JobStore) -> None:
-    [parent], child = family(store)
-    end(store, parent)
-    remove_ended(store)
-    end(store, child, failed())
-    assert store.retry(child.id, child.message) is None
-    assert (status(store, child), store.get(child.id).parents) == (Status.QUEUED, [parent.id])
-
-
-def test_a_job_that_never_began_is_not_retried_without_its_parent(store: JobStore, connector: Connector) -> None:
-    [parent], child = family(store)
-    end(store, parent, failed())
-    store.groups.end_child(child.id, parent.id, SKIPPED)
-    connector.client.delete(f"test:job:{parent.id}")
-    assert "has been removed" in (store.retry(child.id, child.message) or "")
-
-
 def test_a_delay_counts_from_the_end_of_the_parents(store: JobStore) -> None:
     [parent], child = family(store, delay=150)
     assert store.due(10).scheduled == []
@@ -270,21 +221,6 @@ def test_a_waiting_job_of_a_series_leaves_others_of_it_in_peace(store: JobStore)
     assert (status(store, child), store.series("deploy:p")) == (Status.CANCELLED, [])
 
 
-def test_a_retried_job_of_a_series_that_waits_again_is_not_begun_by_the_series(store: JobStore) -> None:
-    [parent], child = family(store, series="deploy:p", onParent="continue")
-    older = a_job()._replace(terms=b'{"series":"deploy:p"}')
-    store.create([older])
-    claim(store, older)
-    end(store, parent, failed())
-    store.cancel(child.id, message="", callbacks=[])
-    assert store.series("deploy:p") == [older.id, child.id], "the newest counts as long as older ones are active"
-    store.retry(parent.id, parent.message)
-    store.retry(child.id, child.message)
-    assert (status(store, child), store.series("deploy:p")) == (Status.WAITING, [older.id])
-    assert store.settle(older.id, 1, completed()).is_accepted
-    assert store.due(10).scheduled == []
-
-
 def test_a_waiting_job_holds_its_unique_key(store: JobStore) -> None:
     _, child = family(store, unique="film-1")
     twin = a_job()._replace(terms=b'{"unique":"film-1"}')
@@ -310,26 +246,6 @@ def test_thousands_of_children_are_told_in_bounded_steps_in_their_order(store: J
     assert told == children[:100]
     eventually(lambda: store.groups.due(10).releasing == 0)
     assert [pop(store) for _ in children] == [child.id for child in children]
-
-
-def test_children_of_a_parent_that_runs_again_before_all_were_told_wait_on(store: JobStore) -> None:
-    parent = a_job()
-    store.create([parent])
-    children = [a_child(parent) for _ in range(150)]
-    store.create(children)
-    end(store, parent, failed())
-    assert len(doomed_without_telling(store)) == 100
-    assert store.retry(parent.id, parent.message) is None
-    assert store.groups.due(1000).releasing == 0
-    assert len(doomed(store)) == 100
-    end(store, parent)
-    assert [status(store, child) for child in children[100:]] == [Status.QUEUED] * 50
-
-
-def doomed_without_telling(store: JobStore) -> list[bytes]:
-    found = store._connector.client.zrange("test:doomed", 0, -1)
-    assert isinstance(found, list)
-    return [word for word in found if isinstance(word, bytes)]
 
 
 def test_parents_that_are_swept_have_told_their_children(store: JobStore, connector: Connector) -> None:
