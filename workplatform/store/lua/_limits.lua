@@ -8,6 +8,7 @@
 local WOKEN_MS = 5000
 local LOOK_MS = 30000
 local WOKEN_AT_ONCE = 20
+local LOOKED_AT_ONCE = 100
 local ROUNDS = 2 ^ 48
 local ADOPTED_AT_MOST = 1000
 
@@ -76,18 +77,6 @@ local function lacking(limits, was_woken, now)
   end
 end
 
--- Wakes the next jobs that are parked at a limit. The last one is woken first, as each goes to the front.
-local function wake_parked(name, count, now)
-  local woken = redis.call('ZPOPMIN', parked_key(name), count)
-  for at = #woken - 1, 1, -2 do
-    local priority, round = math.floor(woken[at + 1] / ROUNDS), woken[at + 1] % ROUNDS
-    redis.call('HSET', rounds_key(name), priority,
-      math.max(round, tonumber(redis.call('HGET', rounds_key(name), priority) or 0)))
-    redis.call('ZADD', woken_key(name), now + WOKEN_MS, woken[at])
-    wake(woken[at], nil, true)
-  end
-end
-
 -- The next moment at which something that no script tells may make room: a token comes, a job that was woken was not
 -- claimed, a job that was cancelled has not been given up by its worker. `expected` jobs may begin before.
 local function next_look(limit, expected, now)
@@ -103,6 +92,60 @@ local function next_look(limit, expected, now)
   return look
 end
 
+-- The place of a job among those parked at a limit: by priority, then in rounds, in each of which every API key has one.
+-- One that was woken in vain is among the next.
+local function place_at(name, priority, by, was_woken)
+  local rounds = redis.call('HMGET', rounds_key(name), priority, priority .. ' ' .. by)
+  local current, last = tonumber(rounds[1] or 0), tonumber(rounds[2] or 0)
+  if was_woken then return priority * ROUNDS + current end
+  local round = math.max(current, last) + 1
+  redis.call('HSET', rounds_key(name), priority .. ' ' .. by, round)
+  return priority * ROUNDS + round
+end
+
+-- Returns the first other limit that keeps a job which is parked at one from beginning, the reason to tell, and its key.
+local function other_obstacle(id, name, now)
+  local record = redis.call('HMGET', job_key(id), 'type', 'by', 'concurrency', 'about')
+  local type, by = record[1], record[2] or DEFAULT_KEY
+  local rules = redis.call('HMGET', RULES, 'type:' .. type, 'key:' .. by)
+  local others = {}
+  for _, limit in ipairs(limits_of(type, by, rules[1], not record[4] and rules[2], record[3])) do
+    if limit.name ~= name then others[#others + 1] = limit end
+  end
+  local limit, reason = lacking(others, true, now)
+  return limit, reason, by
+end
+
+-- Has a job wait for another limit, which has no room for it either.
+local function pass_on(id, limit, reason, priority, by, now)
+  redis.call('ZADD', parked_key(limit.name), place_at(limit.name, priority, by, false), id)
+  redis.call('HSET', job_key(id), 'reason', reason, 'turn', limit.name)
+  redis.call('ZADD', P .. 'offers', next_look(limit, redis.call('ZCARD', woken_key(limit.name)), now), limit.name)
+end
+
+-- Wakes the next jobs that are parked at a limit, as far as no other limit keeps them from beginning; those are parked
+-- there, so that no worker has to find out. The last one is woken first, as each goes to the front. Returns how many.
+local function wake_parked(name, count, now)
+  local chosen, looked_at = {}, 0
+  while #chosen < count and looked_at < LOOKED_AT_ONCE do
+    local next = redis.call('ZPOPMIN', parked_key(name), count - #chosen)
+    if #next == 0 then break end
+    for at = 1, #next, 2 do
+      local priority, round = math.floor(next[at + 1] / ROUNDS), next[at + 1] % ROUNDS
+      redis.call('HSET', rounds_key(name), priority,
+        math.max(round, tonumber(redis.call('HGET', rounds_key(name), priority) or 0)))
+      local limit, reason, by = other_obstacle(next[at], name, now)
+      if limit then pass_on(next[at], limit, reason, priority, by, now) else chosen[#chosen + 1] = next[at] end
+      looked_at = looked_at + 1
+    end
+  end
+  for at = #chosen, 1, -1 do
+    redis.call('ZADD', woken_key(name), now + WOKEN_MS, chosen[at])
+    wake(chosen[at], nil, true)
+  end
+  return #chosen
+end
+
 -- Offers what room a limit has to the jobs that are parked at it, and notes when to look again.
 local function offer(name, now)
   local waiting = redis.call('ZCARD', parked_key(name))
@@ -115,26 +158,15 @@ local function offer(name, now)
       free = math.min(places, tokens) - expected
     end
     count = math.max(0, math.min(free, waiting, WOKEN_AT_ONCE))
-    if count > 0 then wake_parked(name, count, now) end
+    if count > 0 then count = wake_parked(name, count, now) end
     if limit and free <= count then look = next_look(limit, expected + count, now) end
   end
-  if waiting > count then
+  if redis.call('EXISTS', parked_key(name)) == 1 then
     redis.call('ZADD', P .. 'offers', look, name)
   else
     redis.call('ZREM', P .. 'offers', name)
     redis.call('DEL', rounds_key(name))
   end
-end
-
--- The place of a job among those parked at a limit: by priority, then in rounds, in each of which every API key has one.
--- One that was woken in vain is among the next.
-local function place_at(name, priority, by, was_woken)
-  local rounds = redis.call('HMGET', rounds_key(name), priority, priority .. ' ' .. by)
-  local current, last = tonumber(rounds[1] or 0), tonumber(rounds[2] or 0)
-  if was_woken then return priority * ROUNDS + current end
-  local round = math.max(current, last) + 1
-  redis.call('HSET', rounds_key(name), priority .. ' ' .. by, round)
-  return priority * ROUNDS + round
 end
 
 -- Parks a queued job at a limit; `job` is {type, priority, by, turn, group}.
@@ -167,9 +199,11 @@ end
 
 -- Takes back a job's part of its limits; `limits` is its record's field.
 local function give_back(id, limits, now)
+  local freed = {}
   for _, name in ipairs(cjson.decode(limits)) do
-    if redis.call('ZREM', holding_key(name), id) == 1 then offer(name, now) end
+    if redis.call('ZREM', holding_key(name), id) == 1 then freed[#freed + 1] = name end
   end
+  for _, name in ipairs(freed) do offer(name, now) end
 end
 
 -- Has a job that goes back to the front of its lane taken for one that a limit has woken: it need not wait behind those
