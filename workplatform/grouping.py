@@ -23,9 +23,9 @@ from workplatform.superseding import Superseding
 _REMEMBERED: Final = timedelta(hours=24)
 _AT_ONCE: Final = 200
 _REFUSALS: Final[Mapping[str, str]] = {
-    "over": "it has already ended",
-    "busy": "it is being cancelled or retried already",
-    "nothing": "none of its jobs has failed or was cancelled",
+    "over": "the {kind} has already ended: there is nothing to cancel",
+    "busy": "the {kind} is being cancelled or retried already: try again when that is done",
+    "nothing": "no job of the {kind} has failed or was cancelled: there is nothing to retry",
 }
 
 
@@ -98,7 +98,7 @@ class GroupService:
                 step = records[job_id].spec["step"]
                 raise IllegalTransitionError(f"step {step}: job {other} with the same uniqueKey is active")
             case (("busy" | "nothing") as refusal,):
-                raise IllegalTransitionError(_REFUSALS[refusal])
+                raise IllegalTransitionError(_REFUSALS[refusal].format(kind="flow"))
         return self.flow(flow_id)
 
     def batch_of(self, document: object, *, default: str = "") -> tuple[Batch, str]:
@@ -140,7 +140,7 @@ class GroupService:
         if answer == "unknown":
             raise GroupNotFoundError(f"there is no {kind} {group_id}")
         if answer != "ok":
-            raise IllegalTransitionError(_REFUSALS[answer])
+            raise IllegalTransitionError(_REFUSALS[answer].format(kind=kind))
         self._work.go_on(name, most=_AT_ONCE)
 
     def _jobs(self, planned: Plan, group: str, by: str) -> dict[str, NewJob]:

@@ -101,7 +101,8 @@ def test_the_rest_is_cancelled_and_retried(client: FlaskClient) -> None:
     client.delete(f"/api/jobs/{batch['jobs'][0]['jobId']}")
     answer = client.post(f"/api/batches/{batch['batchId']}/cancel")
     assert (answer.status_code, answer.get_json()["status"]) == (202, "cancelled")
-    assert client.post(f"/api/batches/{batch['batchId']}/cancel").status_code == 409
+    refused = client.post(f"/api/batches/{batch['batchId']}/cancel")
+    assert (refused.status_code, refused.get_json(force=True)["detail"][:27]) == (409, "the batch has already ended")
     answer = client.post(f"/api/batches/{batch['batchId']}/retry")
     assert (answer.status_code, answer.get_json()["counts"]["queued"]) == (202, 3)
     assert client.post(f"/api/batches/{batch['batchId']}/retry").status_code == 409
