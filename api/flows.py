@@ -11,6 +11,7 @@ from api.answers import Answer, json_answer
 from api.auth import caller_of
 from api.parameters import number
 from api.problems import bad_parameter
+from api.repeats import refuse_repeats
 from api.submissions import idempotency_key, parsed, read_body
 from workplatform.grouping import GroupService
 
@@ -42,7 +43,9 @@ class FlowRoutes:
         body = read_body(environ, max_body_bytes=self._max_body_bytes)
         key = idempotency_key(environ) if "HTTP_IDEMPOTENCY_KEY" in environ else ""
         fingerprint = hashlib.sha256(body).hexdigest()
-        made = self._groups.create_flow(parsed(body), key=key, fingerprint=fingerprint, by=caller_of(environ))
+        document = parsed(body)
+        refuse_repeats(body)
+        made = self._groups.create_flow(document, key=key, fingerprint=fingerprint, by=caller_of(environ))
         location = ("Location", f"/api/flows/{made.flow_id}")
         replayed = (("Idempotent-Replayed", "true"),) if made.is_replay else ()
         if made.answer:

@@ -48,3 +48,24 @@ def test_a_change_that_cannot_fit_is_refused(
     assert answer.status_code == 422
     assert [problem["pointer"] for problem in answer.get_json(force=True)["errors"]] == [pointer]
     assert client.get(f"/api/jobs/{step}").get_json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"steps": {"a": {"type": "nap", "payload": {}}, "a": {"type": "nap", "payload": {"path": "b"}}}}', "a"),
+        ('{"steps": {"a": {"type": "nap", "payload": {"path": "a", "path": "b"}}}}', "path"),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused_before_the_first_one_is_lost(
+    client: FlaskClient, platform: Platform, body: str, name: str
+) -> None:
+    answer = client.post("/api/flows", data=body, content_type="application/json")
+    assert (answer.status_code, f"'{name}' comes twice" in answer.get_json(force=True)["error"]) == (422, True)
+    assert platform.service.list().total == 0
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 1000 + "]" * 1000])
+def test_what_is_hard_to_read_is_no_mistake_of_the_platform(client: FlaskClient, value: str) -> None:
+    body = f'{{"steps": {{"a": {{"type": "nap", "payload": {{"path": "a", "seconds": {value}}}}}}}}}'
+    assert client.post("/api/flows", data=body, content_type="application/json").status_code in (400, 422)
