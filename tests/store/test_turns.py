@@ -1,27 +1,20 @@
 """Turns: jobs of one API key do not delay those of another, in queues of any length."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from tests.builders import a_claimant, a_job, a_message, claim, completed, failed, given_back, kinds_of_keys, pop
-from tests.store.checking import places_in_doubt
 from workplatform.states import Status
 from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Grant, NewJob
 
+pytestmark = pytest.mark.usefixtures("everything_agrees")
+
 WINDOW = 4
 NO_PATIENCE = timedelta(0)
-
-
-@pytest.fixture(autouse=True)
-def everything_agrees(connector: Connector) -> Iterator[None]:
-    """Hold what a test leaves behind against the records."""
-    yield
-    assert places_in_doubt(connector) == []
 
 
 def of(by: str, *, priority: int = 2, **terms: object) -> NewJob:
