@@ -2,7 +2,8 @@
 -- ARGV: most jobs, rules (JSON): {ages: {"TYPE:STATUS", or ":STATUS" for all other types: ms},
 --       bounds: [{types: [...] (none = all), statuses: [...], most}]}, by which the oldest go.
 -- Returns how many were removed, groups of failures too, or moved out of the former index `finished`, which was one
--- for all.
+-- for all; a large submission counts for several.
+local BYTES_OF_ONE = 100000
 local most, rules = tonumber(ARGV[1]), cjson.decode(ARGV[2])
 local now, types, done = now_ms(), redis.call('SMEMBERS', P .. 'types'), 0
 
@@ -20,17 +21,27 @@ end
 -- Queues that the release before has paused; its workers go on by its own list until they are resumed.
 for _, queue in ipairs(redis.call('SMEMBERS', P .. 'paused')) do redis.call('HSET', RULES, 'paused:' .. queue, 1) end
 
+local function remove(id, type, status)
+  done = done + 1 + math.floor(redis.call('HSTRLEN', job_key(id), 'spec') / BYTES_OF_ONE)
+  remove_job(id, type, status)
+end
+
+-- The members of a sorted set up to a moment, as many as may still be removed.
+local function up_to(key, moment)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', moment, 'LIMIT', 0, math.max(0, most - done))
+end
+
 for _, type in ipairs(types) do
   for _, status in ipairs(ENDED) do
     local age = rules.ages[type .. ':' .. status] or rules.ages[':' .. status]
-    local old = redis.call('ZRANGEBYSCORE', finished_key(type, status), '-inf', now - age, 'LIMIT', 0, most - done)
-    for _, id in ipairs(old) do remove_job(id, type, status) end
-    done = done + #old
+    for _, id in ipairs(up_to(finished_key(type, status), now - age)) do
+      if done < most then remove(id, type, status) end
+    end
   end
 end
 
 -- Groups of failures that have no failed job any more.
-local idle = redis.call('ZRANGEBYSCORE', P .. 'errors:idle', '-inf', now - rules.ages[':failed'], 'LIMIT', 0, most - done)
+local idle = up_to(P .. 'errors:idle', now - rules.ages[':failed'])
 for _, fingerprint in ipairs(idle) do drop_error(fingerprint) end
 done = done + #idle
 
@@ -54,8 +65,7 @@ for _, bound in ipairs(rules.bounds) do
   while done < most do
     local job, count = oldest(bound)
     if count <= bound.most then break end
-    remove_job(job[3], job[1], job[2])
-    done = done + 1
+    remove(job[3], job[1], job[2])
   end
 end
 return done
