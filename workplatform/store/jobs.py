@@ -255,7 +255,7 @@ class JobStore:
         return bool(self._scripts("repush", job_id, message))
 
     def sweep(self, rules: bytes, most: int) -> int:
-        """Remove jobs that have ended and that the rules of sweep.lua do not keep; returns how many these were worth."""
+        """Remove jobs that have ended and that the rules of sweep.lua do not keep; returns what these were worth."""
         return int(self._scripts("sweep", most, rules))
 
     def logs(self, job_id: str, *, after: str = "", limit: int = 1000) -> list[LogLine]:
