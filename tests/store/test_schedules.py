@@ -158,6 +158,15 @@ def test_replace_cancels_the_last_job_tells_so_and_makes_another_one(store: JobS
     assert not store.settle(first.id, 1, completed()).is_accepted
 
 
+def test_nothing_is_replaced_where_another_job_makes_the_new_one_needless(store: JobStore) -> None:
+    entry, first = after_one(store)
+    terms = json.dumps({"unique": "u"}).encode()
+    holder, needless = a_job()._replace(terms=terms), a_job()._replace(terms=terms)
+    store.create([holder])
+    assert fire(store, entry, needless, overlap="replace") == Fired("existing", holder.id)
+    assert store.get(first.id).status is Status.QUEUED
+
+
 def test_replace_tells_nobody_of_a_last_job_that_had_ended(store: JobStore) -> None:
     entry, first = after_one(store)
     claim(store, first)

@@ -17,6 +17,9 @@ local function make()
   local is_active = not FINAL[status]
   if is_active and ARGV[5] == 'skip' then return 'overlap', last end
   if is_draining(ARGV[10]) then return 'draining', '' end
+  local terms = ARGV[14] ~= '' and cjson.decode(ARGV[14]) or {}
+  local holder = terms.unique and unique_holder(ARGV[9], terms.unique)
+  if holder and holder ~= last then return 'existing', holder end
   local is_replaced = is_active and ARGV[5] == 'replace'
   if is_replaced then end_job(last, 'cancelled', 'job:cancelled', 'replaced by ' .. ARGV[8], '') end
   local words = {}
