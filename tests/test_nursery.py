@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,14 @@ import psutil
 import pytest
 
 from tests.waiting import eventually
+from workplatform.child import Call, Returned
 from workplatform.children import ChildPool
 from workplatform.errors import ChildCrashedError
+from workplatform.nursery import nursery_of
 
 _MAKER = """
 import os, socket, sys, threading
+from workplatform.child import Call, Returned
 from workplatform.children import ChildPool
 
 listener = socket.create_server(("127.0.0.1", 0))
@@ -87,6 +91,7 @@ def test_a_nursery_that_was_killed_costs_a_call_and_is_replaced() -> None:
 def test_what_a_child_writes_is_not_lost_where_its_makers_streams_went_elsewhere(tmp_path: Path) -> None:
     source = f"""
 import os, sys
+from workplatform.child import Call, Returned
 from workplatform.children import ChildPool
 
 sys.stderr = open({str(tmp_path / "elsewhere")!r}, "w")
@@ -96,3 +101,14 @@ ChildPool(preload=("fractions",)).call(exec, lambda: None, "import sys; print('s
         [sys.executable, "-c", source], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
     )
     assert ended.stderr == "said\n"
+
+
+def test_what_comes_during_a_call_waits_for_its_end() -> None:
+    nurseling = nursery_of(os.getpid(), ()).bear()
+    try:
+        for seconds in (0.3, 0.0):
+            nurseling.connection.send(Call(time.sleep, (seconds,), {}))
+        answers = [nurseling.connection.recv() for _ in range(2)]
+    finally:
+        nurseling.close()
+    assert [answer.outcome for answer in answers] == [Returned(None)] * 2

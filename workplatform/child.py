@@ -7,6 +7,7 @@ when its worker has: at once while it runs a program, else when it next answers.
 import ctypes
 import fcntl
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -88,15 +89,18 @@ class Answer:
     is_alone: bool
 
 
-def serve(connection: Connection) -> None:
-    """Answer requests until the other end closes."""
+def serve(connection: Connection, lifeline: int) -> None:
+    """Answer requests until the other end closes.
+
+    `lifeline` is a pipe to which nobody writes, and whose other end the worker alone has.
+    """
     _settle_in()
     while True:
         try:
             request = connection.recv()
         except EOFError:
             return
-        outcome = _outcome(request, connection)
+        outcome = _outcome(request, connection, lifeline)
         is_alone = _is_alone() and (_LIBC is not None or isinstance(request, Call))
         try:
             connection.send(Answer(outcome, is_alone))
@@ -105,9 +109,9 @@ def serve(connection: Connection) -> None:
             connection.send(Answer(Raised(None, text, traceback.format_exc()), is_alone))
 
 
-def _outcome(request: Call | Command, connection: Connection) -> Returned | Raised:
+def _outcome(request: Call | Command, connection: Connection, lifeline: int) -> Returned | Raised:
     try:
-        return Returned(_perform(request, connection))
+        return Returned(_perform(request, connection, lifeline))
     except Exception as error:  # noqa: BLE001 - the process edge: everything goes to the parent
         return _raised(error)
 
@@ -148,19 +152,19 @@ def _settle_in() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _perform(request: Call | Command, connection: Connection) -> Any:
+def _perform(request: Call | Command, connection: Connection, lifeline: int) -> Any:
     if isinstance(request, Command):
         return _run(request, connection)
-    with _not_outliving(connection):
+    with _not_outliving(lifeline):
         outcome = request.function(*request.args, **request.kwargs)
-    return _followed(outcome, connection) if isinstance(outcome, Generator) else outcome
+    return _followed(outcome, connection, lifeline) if isinstance(outcome, Generator) else outcome
 
 
-def _followed(steps: Generator[Any, None, Any], connection: Connection) -> Any:
+def _followed(steps: Generator[Any, None, Any], connection: Connection, lifeline: int) -> Any:
     """Send on what a generator yields; return its result."""
     while True:
         try:
-            with _not_outliving(connection):
+            with _not_outliving(lifeline):
                 report = next(steps)
         except StopIteration as ended:
             return ended.value
@@ -168,20 +172,21 @@ def _followed(steps: Generator[Any, None, Any], connection: Connection) -> Any:
 
 
 @contextmanager
-def _not_outliving(worker: Connection) -> Iterator[None]:
-    """Have the kernel end this process, whatever it is doing, when the worker's end of the pipe closes.
+def _not_outliving(lifeline: int) -> Iterator[None]:
+    """Have the kernel end this process, whatever it is doing, when the worker's end of the lifeline closes.
 
-    The pipe tells of that by SIGIO, which nobody handles; a worker that is there sends nothing meanwhile.
+    The pipe tells of that by SIGIO, which nobody handles. Requests come by another one: the kernel may tell of what has
+    been read already.
     """
-    flags = fcntl.fcntl(worker, fcntl.F_GETFL)
-    fcntl.fcntl(worker, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(worker, fcntl.F_SETFL, flags | os.O_ASYNC)
+    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
     try:
-        if worker.poll(0):
+        if select.select([lifeline], [], [], 0)[0]:
             os._exit(1)  # it went before the pipe could tell
         yield
     finally:
-        fcntl.fcntl(worker, fcntl.F_SETFL, flags)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags)
 
 
 def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]]:

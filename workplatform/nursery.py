@@ -35,9 +35,10 @@ _FRESH: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from w
 class Nurseling:
     """A child as its maker sees it: its process id, the pipe to it, and how it ended (`exitcode`, -N for signal N)."""
 
-    def __init__(self, connection: Connection, report: int) -> None:
+    def __init__(self, connection: Connection, report: int, lifeline: int) -> None:
         self.connection = connection
         self._report = report
+        self._lifeline = lifeline
         self.exitcode: int | None = None
         pid = self._next_number()
         if pid is None:
@@ -61,6 +62,7 @@ class Nurseling:
         """Close the pipe to it, by which an idle child ends."""
         self.connection.close()
         os.close(self._report)
+        os.close(self._lifeline)
 
     def _next_number(self) -> int | None:
         word = os.read(self._report, _NUMBER.size)
@@ -80,13 +82,15 @@ class Nursery:
         """Return a new child that serves what comes by its pipe; raises ChildCrashedError if none can be made."""
         ours, theirs = Pipe()
         report, reporter = os.pipe()
+        lifeline, held = os.pipe()
         try:
             with self._lock:
-                self._order(theirs.fileno(), reporter)
+                self._order(theirs.fileno(), reporter, lifeline)
         finally:
             theirs.close()
             os.close(reporter)
-        return Nurseling(ours, report)
+            os.close(lifeline)
+        return Nurseling(ours, report, held)
 
     def close(self) -> None:
         """Let it end once its children have."""
@@ -199,18 +203,18 @@ class _Ward:
 
     def _obey(self) -> bool:
         """Fork one child; returns False if there is nobody any more to fork for."""
-        word, fds, _, _ = socket.recv_fds(self._orders, 1, 2)
+        word, fds, _, _ = socket.recv_fds(self._orders, 1, 3)
         if not word:
             return False
-        connection, reporter = fds
+        connection, reporter, lifeline = fds
         with suppress(OSError):  # no process to be had: the closed report says so
             pid = os.fork()
             if pid == 0:
-                self._be_child(connection, reporter)
+                self._be_child(connection, reporter, lifeline)
             os.write(reporter, _NUMBER.pack(pid))
             self._reporters[pid] = os.dup(reporter)
-        os.close(connection)
-        os.close(reporter)
+        for fd in fds:
+            os.close(fd)
         return True
 
     def _report_ends(self) -> None:
@@ -222,7 +226,7 @@ class _Ward:
                     os.write(reporter, _NUMBER.pack(status))
                 os.close(reporter)
 
-    def _be_child(self, connection: int, reporter: int) -> NoReturn:
+    def _be_child(self, connection: int, reporter: int, lifeline: int) -> NoReturn:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -230,7 +234,7 @@ class _Ward:
             for fd in (reporter, self._wake_reader, self._wake_writer, *self._reporters.values()):
                 os.close(fd)
             self._orders.close()
-            serve(Connection(connection))
+            serve(Connection(connection), lifeline)
             code = 0
         except BaseException:  # noqa: BLE001 - the edge of the process: nobody above could report it
             traceback.print_exc()
