@@ -7,7 +7,7 @@ from tests.store.limiting import OVER, ask, limited, made, minutes_pass, take, w
 from workplatform.states import Status
 from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
-from workplatform.store.records import Grant
+from workplatform.store.records import Grant, NewJob
 
 pytestmark = pytest.mark.usefixtures("everything_agrees")
 
@@ -32,12 +32,18 @@ def test_a_job_under_several_limits_takes_all_or_none(store: JobStore) -> None:
     claim(store, made(store, by="a", job_type="webp", concurrency="1 x"))
 
 
-def test_room_that_a_job_cannot_use_goes_to_the_next(store: JobStore) -> None:
+def one_running_two_waiting(store: JobStore) -> tuple[NewJob, NewJob, NewJob]:
+    """The job that holds a limit of one, and those that wait for it: the first has a limit of its own too."""
     limited(store, "type:nap", "1 - -")
     running = made(store)
     claim(store, running)
-    blocked, free = made(store, concurrency="1 x"), made(store)
-    assert [ask(store, job) for job in (blocked, free)] == [OVER, OVER]
+    first, free = made(store, concurrency="1 x"), made(store)
+    assert [ask(store, job) for job in (first, free)] == [OVER, OVER]
+    return running, first, free
+
+
+def test_room_that_a_job_cannot_use_goes_to_the_next(store: JobStore) -> None:
+    running, _, free = one_running_two_waiting(store)
     claim(store, made(store, job_type="webp", concurrency="1 x"))
     store.settle(running.id, 1, completed())
     assert waiting(store) == {"type:nap": 0, "concurrency:default:x": 1}
@@ -45,11 +51,7 @@ def test_room_that_a_job_cannot_use_goes_to_the_next(store: JobStore) -> None:
 
 
 def test_room_that_a_woken_job_finds_taken_goes_to_the_next(store: JobStore) -> None:
-    limited(store, "type:nap", "1 - -")
-    running = made(store)
-    claim(store, running)
-    late, free = made(store, concurrency="1 x"), made(store)
-    assert [ask(store, job) for job in (late, free)] == [OVER, OVER]
+    running, late, free = one_running_two_waiting(store)
     store.settle(running.id, 1, completed())
     claim(store, made(store, job_type="webp", concurrency="1 x"))
     assert ask(store, late, "again") == OVER

@@ -79,6 +79,7 @@ from typing import Final
 
 EVENTS_KEPT: Final = 20_000
 LOG_LINES: Final = 2_000
+WINDOW: Final = 4  # jobs of an API key that stand in a shared lane's list at a time
 # Of a record: 1 is that of records without a version, whose ends are in `finished` and whose failures are not indexed.
 SCHEMA_VERSION: Final = 2
 PRIORITIES: Final = (0, 1, 2, 3, 4)

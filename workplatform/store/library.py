@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import redis
 
-from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION
+from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION, WINDOW
 
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
 _SOURCES: Final = {
@@ -83,6 +83,7 @@ def library(prefix: str) -> Library:
         ("@EVENTS_KEPT@", EVENTS_KEPT),
         ("@LOG_LINES@", LOG_LINES),
         ("@SCHEMA_VERSION@", SCHEMA_VERSION),
+        ("@WINDOW@", WINDOW),
     ):
         shared = shared.replace(mark, str(value))
     scripts = {name: source for name, source in sorted(_SOURCES.items()) if not name.startswith("_")}

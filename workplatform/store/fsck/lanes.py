@@ -11,9 +11,9 @@ from workplatform.apikeys import DEFAULT
 from workplatform.store.fsck.findings import Difference, Mend
 from workplatform.store.fsck.names import Names
 from workplatform.store.fsck.reading import Command, Reader, text
+from workplatform.store.keys import WINDOW
 
 _SHARED: Final = "*"
-_WINDOW: Final = 4
 _TRIES: Final = 50
 _NAME: Final = re.compile(r"(?:standing|behind):([^:]+):(\d)(?::([^:]+))?")
 
@@ -78,6 +78,6 @@ class LaneCheck:
                 says = f"{key} counts {counted.get(by, 0)} jobs of API key {by}, and {number} stand"
                 yield Difference("score", key, says, mend)
         for by in sorted(left):
-            if stand is None or stand.get(by, 0) < _WINDOW:
+            if stand is None or stand.get(by, 0) < WINDOW:
                 says = f"nothing goes on with {self._keys.behind(*lane, by)}"
                 yield Difference("missing", self._keys.behind(*lane, by), says, mend if stand is not None else None)

@@ -5,7 +5,7 @@
 -- each key stand in the list, and when one leaves, its key's next one comes to the back. `behind:QUEUE:N:KEY` is to a
 -- backlog what `queued:QUEUE:N` is to the list: what it should hold, by number. A queued job is in one of the two.
 
-local WINDOW = 4
+local WINDOW = @WINDOW@
 local SHARED = '*'
 local STALE_AT_ONCE = 50
 local LOST_AT_ONCE = 20
