@@ -3,8 +3,9 @@
     (cd bench/rivals && npm install)
     python -m bench.submit [--rounds 3] [--seconds 4]
 
-One process each, the same embedded server, wrk with one thread and 16 connections, in turns. Ours validates each
-payload and writes record, index, event and message; the ratios are medians of the rounds' own ratios.
+One process each, wrk with one thread and 16 connections, in turns; every visit finds an embedded server that was just
+started, as one whose memory other visits have left in pieces is slower. Ours validates each payload and writes record,
+index, event and message; the ratios are medians of the rounds' own ratios.
 """
 
 import argparse
@@ -16,12 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import redis
 
 from bench._servers import RIVALS, cpu_s, free_port, gunicorn, ours, serving
 from bench._table import print_table
@@ -49,11 +47,22 @@ class Case:
     """One server under one kind of request."""
 
     name: str
-    port: int
     jobs: int
-    pid: int
+    command: Callable[[int], list[str]]
 
-    def measure(self, folder: Path, seconds: int) -> Figure:
+    def visit(self, seconds: int) -> Figure:
+        """Start the server and its Redis, warm them up, and measure."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ.update({"DATA_DIR": f"{folder}/data", "LOG_LEVEL": "warning"})
+            port = free_port()
+            with (
+                embedded.running(load().settings) as address,
+                serving(self.command(port), port, _environment(address)) as server,
+            ):
+                self._measure(Path(folder), port, server.pid, 1)
+                return self._measure(Path(folder), port, server.pid, seconds)
+
+    def _measure(self, folder: Path, port: int, pid: int, seconds: int) -> Figure:
         """Return accepted jobs per second, and the server's CPU time for each in microseconds."""
         script = folder / f"{self.jobs}.lua"
         body = json.dumps(_JOB if self.jobs == 1 else [_JOB] * self.jobs, separators=(",", ":"))
@@ -61,12 +70,12 @@ class Case:
             f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [==[{body}]==]\n"
         )
         load_of = ("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}", "-s", str(script))
-        url = f"http://127.0.0.1:{self.port}/api/jobs"
-        before = cpu_s(self.pid)
+        url = f"http://127.0.0.1:{port}/api/jobs"
+        before = cpu_s(pid)
         told = subprocess.run(["wrk", *load_of, url], capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in told:
             sys.exit(f"{self.name} refused requests:\n{told}")
-        spent = cpu_s(self.pid) - before
+        spent = cpu_s(pid) - before
         rate, requests = _found(r"Requests/sec:\s+([\d.]+)", told), _found(r"(\d+) requests in", told)
         return Figure(rate * self.jobs, 1e6 * spent / (requests * self.jobs))
 
@@ -78,19 +87,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     options = parser.parse_args()
     _require_rivals()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        os.environ.update({"DATA_DIR": f"{folder}/data", "LOG_LEVEL": "warning"})
-        address = stack.enter_context(embedded.running(load().settings))
-        cases = _start(stack, address)
-        client = redis.Redis.from_url(address)
-        figures: dict[Case, list[Figure]] = {case: [] for case in cases}
-        for case in cases:
-            case.measure(Path(folder), 1)
-        for _ in range(options.rounds):
-            for case in cases:
-                client.flushall()
-                figures[case].append(case.measure(Path(folder), options.seconds))
-        _show(figures)
+    figures: dict[Case, list[Figure]] = {case: [] for case in _CASES}
+    for _ in range(options.rounds):
+        for case in _CASES:
+            figures[case].append(case.visit(options.seconds))
+    _show(figures)
 
 
 def _require_rivals() -> None:
@@ -101,24 +102,32 @@ def _require_rivals() -> None:
         sys.exit(f"Fastify and BullMQ are missing: (cd {RIVALS} && npm install)")
 
 
-def _start(stack: ExitStack, address: str) -> list[Case]:
-    """Start the three servers; returns each pair as ours, then the rival."""
-    env = {
+def _environment(address: str) -> dict[str, str]:
+    return {
         "BENCH_BROKER": address.replace("unix://", "redis+socket://"),
         "BENCH_SOCKET": address.removeprefix("unix://"),
     }
-    our_port, celery_port, fastify_port = free_port(), free_port(), free_port()
-    own = stack.enter_context(serving(ours(), our_port, env)).pid
-    threads = ("-k", "gthread", "--threads", "8")
-    stock = gunicorn("flask_celery:app", celery_port, *threads)
-    celery = stack.enter_context(serving(stock, celery_port, env)).pid
-    fastify = stack.enter_context(serving(["node", str(RIVALS / "fastify_bullmq.js")], fastify_port, env)).pid
-    return [
-        Case("ours", our_port, 1, own),
-        Case("Flask + apply_async, gthread", celery_port, 1, celery),
-        Case(f"ours, arrays of {ARRAY}", our_port, ARRAY, own),
-        Case(f"Fastify + BullMQ addBulk, arrays of {ARRAY}", fastify_port, ARRAY, fastify),
-    ]
+
+
+def _ours(_: int) -> list[str]:
+    return ours()
+
+
+def _celery(port: int) -> list[str]:
+    return gunicorn("flask_celery:app", port, "-k", "gthread", "--threads", "8")
+
+
+def _fastify(_: int) -> list[str]:
+    return ["node", str(RIVALS / "fastify_bullmq.js")]
+
+
+# Each pair is ours, then the rival.
+_CASES = (
+    Case("ours", 1, _ours),
+    Case("Flask + apply_async, gthread", 1, _celery),
+    Case(f"ours, arrays of {ARRAY}", ARRAY, _ours),
+    Case(f"Fastify + BullMQ addBulk, arrays of {ARRAY}", ARRAY, _fastify),
+)
 
 
 def _found(pattern: str, told: str) -> float:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from workers.http import HttpPayload
 from workplatform.callbacks import Callbacks
+from workplatform.celery_app import Wakeups
 from workplatform.errors import InvalidSubmissionError
 from workplatform.groups import Batch
 from workplatform.hooks import ENDINGS, Hook
@@ -23,7 +24,7 @@ BODY = {"timestamp": "2026-11-22T02:31:27.112Z"}
 @pytest.fixture
 def callbacks() -> Callbacks:
     """The callbacks of a platform that signs nothing."""
-    submitter = Submitter(discover(["workers"]), lambda *_: b"{}")
+    submitter = Submitter(discover(["workers"]), Wakeups())
     return Callbacks(submitter, signs=False)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_message
 from workplatform.callbacks import Callbacks
+from workplatform.celery_app import Wakeups
 from workplatform.firing import Firing
 from workplatform.registry import discover
 from workplatform.schedules import Schedule
@@ -27,7 +27,7 @@ JOB = {"type": "nap", "payload": {"path": "a"}}
 def firing(store: JobStore) -> Firing:
     """What one scheduler has."""
     registry = discover(["tests.jobs"])
-    submitter = Submitter(registry, lambda job_id, *_: a_message(job_id))
+    submitter = Submitter(registry, Wakeups())
     callbacks = Callbacks(submitter, signs=False)
     superseding = Superseding(registry, store, callbacks)
     return Firing(store=store, submitter=submitter, callbacks=callbacks, superseding=superseding)

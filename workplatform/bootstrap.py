@@ -78,7 +78,7 @@ def build(settings: Settings, *, patience_s: float = 5.0, acknowledges: bool = F
         is_durable=acknowledges and settings.durability == "always",
     )
     limits = _limits(settings, registry, store)
-    submitter = Submitter(registry, Wakeups().build, outputs_expire=settings.outputs_expire)
+    submitter = Submitter(registry, Wakeups(), outputs_expire=settings.outputs_expire)
     callbacks = Callbacks(submitter, signs=settings.webhook_secret is not None)
     service = JobService(
         registry=registry,

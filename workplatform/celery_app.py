@@ -21,6 +21,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import Base64
 
+from workplatform.store.keys import JOB_MARK
 from workplatform.telling import AttemptFailedError
 
 __all__ = ["Consumer", "Transport", "Wakeups", "add_task", "app", "signals", "warm"]
@@ -29,7 +30,7 @@ Begin = Callable[[str, int], Callable[[], None]]
 
 _log = structlog.get_logger()
 
-_JOB: Final = "@job@"
+_MARK: Final = JOB_MARK.encode()
 # What Celery imports only when a worker starts.
 _WORKER_MODULES: Final = (
     "billiard.pool",
@@ -211,20 +212,23 @@ class Wakeups:
     """Builds the Celery messages that wake a worker up for a job. They carry the job's id and nothing else."""
 
     def __init__(self) -> None:
-        self._templates: dict[tuple[str, str, int], tuple[str, ...]] = {}
+        self._templates: dict[tuple[str, str, int], bytes] = {}
+
+    def template(self, job_type: str, queue: str, priority: int) -> bytes:
+        """Return the message for any job, as kombu's Redis transport stores it, with JOB_MARK for the job's id."""
+        key = (job_type, queue, priority)
+        if key not in self._templates:
+            self._templates[key] = _template(job_type, queue, priority).encode()
+        return self._templates[key]
 
     def build(self, job_id: str, job_type: str, queue: str, priority: int) -> bytes:
-        """Return the message for a job, as kombu's Redis transport stores it."""
-        key = (job_type, queue, priority)
-        parts = self._templates.get(key)
-        if parts is None:
-            parts = self._templates[key] = tuple(_template(job_type, queue, priority).split(_JOB))
-        return job_id.join(parts).encode()
+        """Return the message for a job."""
+        return self.template(job_type, queue, priority).replace(_MARK, job_id.encode())
 
 
 def _template(job_type: str, queue: str, priority: int) -> str:
     """Build a message (protocol 2) with Celery's and kombu's own code, the job's id left open."""
-    task = app.amqp.as_task_v2(_JOB, job_type, argsrepr=f"('{_JOB}',)", kwargsrepr="{}", ignore_result=True)
+    task = app.amqp.as_task_v2(JOB_MARK, job_type, argsrepr=f"('{JOB_MARK}',)", kwargsrepr="{}", ignore_result=True)
     content_type, encoding, body = serialization.dumps(task.body, serializer="json")
     return json.dumps(
         {
@@ -238,7 +242,7 @@ def _template(job_type: str, queue: str, priority: int) -> str:
                 "delivery_info": {"exchange": "", "routing_key": queue},
                 "priority": priority,
                 "body_encoding": "base64",
-                "delivery_tag": _JOB,
+                "delivery_tag": JOB_MARK,
             },
         }
     )

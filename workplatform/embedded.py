@@ -28,9 +28,10 @@ from workplatform.store.durability import Keeping, keeping, proven
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 _POLL_S = 0.01
 # The wheel's server takes its memory from glibc, whose search for a free chunk takes longer the more jobs there are:
-# with 100,000 finished ones an attempt cost half as much again. Chunks kept at hand, and never merged, cost the same.
+# with 100,000 finished ones an attempt cost half as much again. Chunks kept at hand, and never merged, cost the same;
+# a call that creates an array of jobs gives thousands of a size back at its end, and the next one takes them again.
 _ALLOCATION = "GLIBC_TUNABLES=" + ":".join(
-    f"glibc.malloc.{name}" for name in ("tcache_count=2000", "mxfast=0", "trim_threshold=268435456", "top_pad=1048576")
+    f"glibc.malloc.{name}" for name in ("tcache_count=8000", "mxfast=0", "trim_threshold=268435456", "top_pad=1048576")
 )
 
 _log = structlog.get_logger()
@@ -95,6 +96,7 @@ def command(settings: Settings) -> list[str]:
         "appendonly": "yes",
         "appendfsync": settings.durability,
         "aof-load-truncated": "yes",
+        "auto-aof-rewrite-min-size": "256mb",  # from 64 on it is rewritten all the time while thousands of jobs come
         "save": "",
         "maxmemory-policy": "noeviction",
         "hash-max-listpack-value": "4096",

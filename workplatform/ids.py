@@ -6,8 +6,7 @@ of jobs is listed in its own order. Written out here because bulk submission mak
 
 import os
 import re
-import threading
-from functools import lru_cache
+from itertools import count
 from typing import Final
 
 from workplatform.clock import CLOCK
@@ -17,41 +16,47 @@ JOB_ID: Final = re.compile(r"job_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)  # ten bits each
 _HEAD_SHIFTS: Final = tuple(range(90, -1, -10))
+_HEAD_RANDOM_BITS: Final = 50
 _TAIL_BITS: Final = 30
-_RANDOM_BITS: Final = 80
-_SET_BACK: Final = 2000 << _RANDOM_BITS  # further back than this, the clock was wrong before
+_SET_BACK_MS: Final = 2000  # further back than this, the clock was wrong before
 
 
-class _Clock:
-    """The last id's number: 48 bits of milliseconds, then 80 bits that are random or counted on from there."""
+class _Mint:
+    """The millisecond of the last id, what the ids of it have in common, and the numbers at their ends.
+
+    They are replaced at once, so that threads need no lock.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
+        self._current = (0, "", count())
 
-    def tick(self) -> int:
-        """Return a number above every one before, unless the clock was set back."""
-        fresh = CLOCK.now_ms() << _RANDOM_BITS
-        with self._lock:
-            if fresh > self._last or self._last - fresh > _SET_BACK:
-                # The top bit stays free, so that counting on cannot reach the next millisecond.
-                self._last = fresh | int.from_bytes(os.urandom(10), "big") >> 1
-            else:
-                self._last += 1
-            return self._last
+    def next(self) -> str:
+        """Return an id above every one that this thread had before, unless the clock was set back."""
+        now_ms = CLOCK.now_ms()
+        last_ms, head, numbers = self._current
+        if now_ms > last_ms or last_ms - now_ms > _SET_BACK_MS:
+            _, head, numbers = self._current = (now_ms, _head(now_ms), _tails())
+        tail = next(numbers)
+        return head + _PAIRS[tail >> 20] + _PAIRS[tail >> 10 & 1023] + _PAIRS[tail & 1023]
 
 
-_clock: Final = _Clock()
+def _head(now_ms: int) -> str:
+    bits = now_ms << _HEAD_RANDOM_BITS | _random(_HEAD_RANDOM_BITS)
+    return "job_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _HEAD_SHIFTS])
+
+
+def _tails() -> "count[int]":
+    """Count on from a random number; the top bit stays free, so that the end is out of reach."""
+    return count(_random(_TAIL_BITS - 1))
+
+
+def _random(bits: int) -> int:
+    return int.from_bytes(os.urandom(8), "big") >> 64 - bits
+
+
+_mint: Final = _Mint()
 
 
 def new_job_id() -> str:
     """Make an id."""
-    number = _clock.tick()
-    tail = _PAIRS[number >> 20 & 1023] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
-    return _head(number >> _TAIL_BITS) + tail
-
-
-@lru_cache(maxsize=1)
-def _head(bits: int) -> str:
-    """Spell what ids that count up within a millisecond have in common."""
-    return "job_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _HEAD_SHIFTS])
+    return _mint.next()

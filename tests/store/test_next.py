@@ -2,6 +2,7 @@
 
 from tests.builders import a_claimant, a_job, backing_off, claim, completed, pop
 from workplatform.states import Status
+from workplatform.store.connection import Connector
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import NewJob, Refusal
 
@@ -39,6 +40,15 @@ def test_messages_of_jobs_that_are_gone_are_passed_over(store: JobStore) -> None
     settled = store.settle(first.id, 1, backing_off(), then=a_claimant(), claim="next")
     assert settled.next_grant is not None and settled.next_grant.id == wanted.id
     assert pop(store) is None
+
+
+def test_a_message_that_names_no_job_is_passed_over(store: JobStore, connector: Connector) -> None:
+    first, wanted = queued(store, 2, 2)
+    pop(store)
+    claim(store, first)
+    connector.client.rpush("test:nap\x06\x162", b"no message at all")
+    settled = store.settle(first.id, 1, completed(), then=a_claimant(), claim="next")
+    assert settled.next_grant is not None and settled.next_grant.id == wanted.id
 
 
 def test_without_a_slot_the_message_stays_in_its_list(store: JobStore) -> None:

@@ -9,7 +9,7 @@ from workplatform.errors import InvalidSubmissionError
 from workplatform.registry import discover
 from workplatform.submission import Submitter
 
-SUBMITTER = Submitter(discover(["workers"]), Wakeups().build)
+SUBMITTER = Submitter(discover(["workers"]), Wakeups())
 URL = "https://cdn.example.com/f.mp4"
 RECORD = {"id": 1, "fileUrl": URL, "backupPath": "v/f.mp4"}
 FILE = {"url": URL, "outputPath": "f.mp4"}

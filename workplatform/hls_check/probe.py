@@ -13,6 +13,7 @@ import av.logging
 from av.container import InputContainer
 from av.packet import Packet
 
+from workplatform.channels import channel_count
 from workplatform.hls_check import boxes, codec_names, encryption, transport_stream
 from workplatform.hls_check.facts import Facts, Order, Source, Start, Track
 
@@ -150,7 +151,7 @@ def _track(container: InputContainer, index: int, packets: Packets, problems: li
         is_steady=len(steps) >= _FEWEST_STEPS and max(steps) - min(steps) <= max(2, usual // 50),
         start=_start(_family(format_), packets, head) if stream.type == "video" else None,
         size=(context.width, context.height) if context and stream.type == "video" else None,
-        channels=context.channels if context and stream.type == "audio" else None,
+        channels=channel_count(context) if context and stream.type == "audio" else None,
     )
 
 

@@ -78,6 +78,7 @@ All moments are milliseconds of Redis's own clock, the only clock that counts.
 from typing import Final
 
 EVENTS_KEPT: Final = 20_000
+JOB_MARK: Final = "<job>"  # stands for the job's id in a message that is written for many
 LOG_LINES: Final = 2_000
 WINDOW: Final = 4  # jobs of an API key that stand in a shared lane's list at a time
 # Of a record: 1 is that of records without a version, whose ends are in `finished` and whose failures are not indexed.

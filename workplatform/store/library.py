@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import redis
 
-from workplatform.store.keys import EVENTS_KEPT, LOG_LINES, SCHEMA_VERSION, WINDOW
+from workplatform.store.keys import EVENTS_KEPT, JOB_MARK, LOG_LINES, SCHEMA_VERSION, WINDOW
 
 # Read with this module, so that a process forked after an upgrade on disk does not mix old Python with new Lua.
 _SOURCES: Final = {
@@ -81,6 +81,7 @@ def library(prefix: str) -> Library:
     for mark, value in (
         ("@PREFIX@", prefix),
         ("@EVENTS_KEPT@", EVENTS_KEPT),
+        ("@JOB_MARK@", JOB_MARK),
         ("@LOG_LINES@", LOG_LINES),
         ("@SCHEMA_VERSION@", SCHEMA_VERSION),
         ("@WINDOW@", WINDOW),

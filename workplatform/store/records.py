@@ -18,7 +18,8 @@ Costs = Literal["attempt", "retry", "nothing"]
 class NewJob(NamedTuple):
     """A job to create, as the words that create() of the Lua scripts reads, in their order.
 
-    `spec` is the JSON of a Spec, `message` what Celery's workers understand, `terms` JSON as create() explains it.
+    `spec` is the JSON of a Spec, `message` what Celery's workers understand, with JOB_MARK for the id; `terms` JSON as
+    create() explains it.
     """
 
     id: str

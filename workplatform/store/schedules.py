@@ -15,6 +15,7 @@ from workplatform.errors import ScheduleNotFoundError
 from workplatform.store.connection import Connector, Scripts, Word
 from workplatform.store.keys import Keys
 from workplatform.store.records import NewJob, moment
+from workplatform.store.words import job_words
 
 Outcome = Literal["created", "existing", "overlap", "draining", "passed", "gone"]
 
@@ -119,7 +120,7 @@ class ScheduleBook:
         """Let a schedule's moment come, with its job and its history, in one atomic step, once for each moment."""
         words: list[Word] = [entry.name, entry.revision, _word(fire.due), _word(fire.following), fire.overlap]
         words += [entry.last_job, orjson.dumps(fire.note or {})]
-        outcome, *job_id = self._scripts("fire", *words, *(word for job in fire.jobs for word in job))
+        outcome, *job_id = self._scripts("fire", *words, *job_words(fire.jobs))
         return Fired(outcome.decode(), job_id[0].decode() if job_id else "")
 
     def _hashes(self, client: Redis, names: Sequence[str]) -> Any:

@@ -14,8 +14,14 @@ _ITSELF: Final = "="
 
 
 def job_words(jobs: Iterable[NewJob]) -> list[Word]:
-    """Return jobs to create as create() of the scripts reads them."""
-    return [word for job in jobs for word in job]
+    """Return jobs to create as create() of the scripts reads them: a message is said once for those that follow."""
+    words: list[Word] = []
+    said = b""
+    for job in jobs:
+        job_id, job_type, queue, priority, spec, message, terms = job
+        words += (job_id, job_type, queue, priority, spec, b"" if message == said else message, terms)
+        said = message
+    return words
 
 
 def read_created(answer: Sequence[Any]) -> Created:

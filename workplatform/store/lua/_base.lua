@@ -5,6 +5,8 @@ local P = '@PREFIX@'
 local EVENTS_KEPT = @EVENTS_KEPT@
 local LOG_LINES = @LOG_LINES@
 local SCHEMA_VERSION = @SCHEMA_VERSION@
+local TRIMMED_EVERY = 100
+local NOTHING = {}
 
 local FINAL = {completed = true, failed = true, cancelled = true}
 
@@ -30,10 +32,16 @@ local function list_key(queue, priority)
   return P .. queue .. '\6\22' .. priority
 end
 
+local untrimmed = 0 -- events since this library last trimmed the stream: each word of a call costs about a microsecond
+
 -- Appends an event; `more` holds further field-value pairs.
 local function emit(event, id, type, status, more)
-  redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*',
-    'event', event, 'job', id, 'type', type, 'status', status, unpack(more or {}))
+  redis.call('XADD', P .. 'events', '*', 'event', event, 'job', id, 'type', type, 'status', status,
+    unpack(more or NOTHING))
+  untrimmed = untrimmed + 1
+  if untrimmed < TRIMMED_EVERY then return end
+  redis.call('XTRIM', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT)
+  untrimmed = 0
 end
 
 -- Takes a job from one status to another in the indexes: that of its type and, if it has one, that of its group.

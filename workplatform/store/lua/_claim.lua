@@ -93,7 +93,7 @@ local function claim_next(queue, claimant)
       if tries == 21 then return false end
       local message = redis.call('RPOP', list_key(queue, priority))
       if not message then break end
-      local answer = claim_job(cjson.decode(message).headers.id, claimant, message)
+      local answer = claim_job(id_of(message), claimant, message)
       if answer[1] == 'granted' then return answer end
       if answer[1] == 'no_slot' then return false end
     end

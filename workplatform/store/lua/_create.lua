@@ -61,10 +61,21 @@ local function queue_up(lines, id, queue, priority, by, number, message)
   line.numbers[#line.numbers + 1] = id
 end
 
-local NO_TERMS = {}
+-- Returns the function that writes a message, as create() is given it, for a job.
+local function writer(message)
+  local parts, at = {}, 1
+  while true do
+    local from, to = string.find(message, '@JOB_MARK@', at, true)
+    parts[#parts + 1] = string.sub(message, at, (from or 0) - 1)
+    if not from then break end
+    at = to + 1
+  end
+  return function(id) return table.concat(parts, id) end
+end
 
 -- Creates jobs from `args`, seven words a job, from position `first` on:
--- id, type, queue, priority, spec (JSON), message, terms ('' = none, or a JSON object, moments and spans in ms):
+-- id, type, queue, priority, spec (JSON), message ('' = that of the job before; @JOB_MARK@ stands for the id), terms ('' =
+-- none, or a JSON object, moments and spans in ms):
 --   delay or runAt: not before;  ttl or expiresAt: fails if not begun by then;  within or deadline: fails if not ended;
 --   unique: not made while another active job of its type has the same word;  series: see below;
 --   about, tells, whilst: see note_delivery();
@@ -80,10 +91,12 @@ local function create(args, first)
   local count = math.floor((#args - first + 1) / 7)
   local number = redis.call('INCRBY', P .. 'sequence', count) - count
   local lines, indexes, types, groups, answer = {}, {}, {}, {}, {now}
-  local function collect(groups, key, ...)
-    local group = groups[key]
-    if not group then group = {}; groups[key] = group end
-    for _, word in ipairs({...}) do group[#group + 1] = word end
+  local write
+  local function collect(key, score, id)
+    local index = indexes[key] or {}
+    indexes[key] = index
+    index[#index + 1] = score
+    index[#index + 1] = id
   end
   local function tell(id, word)
     answer[#answer + 1] = id
@@ -93,7 +106,7 @@ local function create(args, first)
     local id, type, queue, priority = args[at], args[at + 1], args[at + 2], args[at + 3]
     local due = terms.delay and now + terms.delay or terms.runAt
     local status = due and due > now and 'scheduled' or 'queued'
-    if terms.dependsOn and waits_for_parents(id, terms, args[at + 5]) then status = 'waiting' end
+    if terms.dependsOn and waits_for_parents(id, terms, write(id)) then status = 'waiting' end
     if status == 'waiting' then
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION)
@@ -105,16 +118,17 @@ local function create(args, first)
     else
       redis.call('HSET', job_key(id), 'type', type, 'queue', queue, 'priority', priority, 'spec', args[at + 4],
         'status', status, 'createdAt', now, 'schemaVersion', SCHEMA_VERSION, 'sequence', number)
-      queue_up(lines, id, queue, priority, terms.by or DEFAULT_KEY, number, args[at + 5])
+      queue_up(lines, id, queue, priority, terms.by or DEFAULT_KEY, number, write(id))
     end
-    if terms ~= NO_TERMS then impose(id, type, status ~= 'waiting' and number, terms, now) end
-    collect(indexes, index_key(type, status), 0, id)
-    if terms.group then collect(indexes, member_key(terms.group, status), number, id) end
+    if terms ~= NOTHING then impose(id, type, status ~= 'waiting' and number, terms, now) end
+    collect(index_key(type, status), 0, id)
+    if terms.group then collect(member_key(terms.group, status), number, id) end
     types[type] = true
     emit('job:queued', id, type, status)
   end
   for at = first, #args, 7 do
-    local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NO_TERMS
+    if args[at + 5] ~= '' then write = writer(args[at + 5]) end
+    local terms = args[at + 6] ~= '' and cjson.decode(args[at + 6]) or NOTHING
     local unknown = terms.dependsOn and unknown_parent(terms.dependsOn)
     local other = not unknown and terms.unique and unique_holder(args[at + 1], terms.unique)
     if terms.group and not groups[terms.group] then

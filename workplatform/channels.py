@@ -1,11 +1,26 @@
 """How many channels a sound has, asked in a way that PyAV survives."""
 
 import ctypes
+from typing import Protocol
 
-from av.audio.codeccontext import AudioCodecContext
+
+class Layout(Protocol):
+    """The channels of a sound, as PyAV hands them out."""
+
+    @property
+    def nb_channels(self) -> int:
+        """How many there are."""
 
 
-def channel_count(context: AudioCodecContext) -> int:
+class Sounding(Protocol):
+    """What PyAV has a layout of: the codec context of an audio stream."""
+
+    @property
+    def layout(self) -> Layout:
+        """The layout; each asking makes another copy."""
+
+
+def channel_count(context: Sounding) -> int:
     """Return the number of channels; 0 if it is not known.
 
     A layout that PyAV (18) hands out is a shallow copy. Its end frees the list of channels that an unusual layout has,
