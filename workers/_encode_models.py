@@ -1,5 +1,6 @@
 """What an encode job takes and gives."""
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -8,9 +9,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from workers._encode_codecs import ENCODERS, Codec, Preset
 from workers._encode_containers import CONTAINERS, Container, refusal
 from workers._hls_ladder import Bitrate
-from workers._moments import parse_moment
+from workers._moments import number_as_text, parse_moment
 from workers._names import extension
-from workers._quantities import ByteSize
+from workers._quantities import MOST_BYTES, ByteSize
 from workplatform.models import Payload, Result, WireModel
 
 _MAX_FRAME_RATE = 240
@@ -18,16 +19,13 @@ _MAX_FRAME_RATE = 240
 _SLOWEST = 1001
 # What people round to two or three digits.
 _NTSC = {f"{rate * 1000 / 1001:.{digits}f}": f"{rate}000/1001" for rate in (24, 30, 48, 60, 120) for digits in (2, 3)}
+# No exponents: the number that "1e99999999" is takes minutes to be made.
+_RATE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}|/0*[1-9][0-9]{0,8})?")
 _WAYS = ("crf", "target_size", "target_quality")
 
 
-def _as_text(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.9f}".rstrip("0").rstrip(".") if is_number else value
-
-
 def _moment(value: Any) -> Any:
-    text = _as_text(value)
+    text = number_as_text(value)
     if isinstance(text, str):
         parse_moment(text)
     return text
@@ -35,13 +33,13 @@ def _moment(value: Any) -> Any:
 
 def _frame_rate(value: Any) -> Any:
     """Read 25, 29.97 and "30000/1001"; the rates of NTSC are made exact."""
-    text = _as_text(value)
+    text = number_as_text(value)
     if not isinstance(text, str):
         return value
-    try:
-        rate = Fraction(_NTSC.get(text.strip(), text.strip())).limit_denominator(_SLOWEST)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError('a frame rate is a number, or a fraction such as "30000/1001"') from None
+    word = _NTSC.get(text.strip(), text.strip())
+    if not _RATE.fullmatch(word):
+        raise ValueError('a frame rate is a number, or a fraction such as "30000/1001"')
+    rate = Fraction(word).limit_denominator(_SLOWEST)
     if not 0 < rate <= _MAX_FRAME_RATE:
         raise ValueError(f"a frame rate is at least 1/{_SLOWEST} and at most {_MAX_FRAME_RATE}")
     return str(rate)
@@ -102,6 +100,7 @@ class EncodePayload(Payload):
     target_size: ByteSize | None = Field(
         default=None,
         ge=1000,
+        le=MOST_BYTES,
         description="Bytes of the whole file, hit by two passes within a few percent and never exceeded: a number or "
         'like "25M" (millions) or "25MiB". Instead of crf',
         examples=["25M"],

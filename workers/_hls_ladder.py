@@ -30,7 +30,7 @@ WORST_CRF: dict[Codec, int] = {"h264": 51, "hevc": 51, "av1": 63}
 # The share of H.264's bits with which a codec reaches the same quality.
 _BITS: dict[Codec, float] = {"h264": 1.0, "hevc": 0.65, "av1": 0.55}
 
-_BITRATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
+_BITRATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([kKmM]?)")
 _UNIT = {"": 1, "k": 1_000, "m": 1_000_000}
 _SCREEN = 16 / 9
 # A source that lacks less than this of a rung's size, as cropped videos do, still counts as that rung.

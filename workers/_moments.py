@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _SECONDS = re.compile(_NUMBER)
@@ -23,6 +24,15 @@ class Moment:
     def seconds(self, duration: Fraction) -> Fraction:
         """Return the seconds from the start of a video that lasts `duration` seconds."""
         return self.value * duration if self.is_share else self.value
+
+
+def number_as_text(value: Any) -> Any:
+    """Return a number of JSON as a text that can be read here; leave all else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
 def parse_moment(text: str) -> Moment:

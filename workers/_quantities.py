@@ -1,11 +1,14 @@
 """Numbers of bytes as people write them."""
 
 import re
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
+MOST_BYTES = 10**15
+
+_BYTES = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kmg]?)(i?)b?", re.IGNORECASE)
 _POWERS = ("", "k", "m", "g")
 
 
@@ -16,7 +19,7 @@ def _bytes(value: Any) -> Any:
     match = _BYTES.fullmatch(value.strip())
     if match is None or (match[3] and not match[2]):
         raise ValueError('a size is a number of bytes, or a text such as "800k", "25M" or "25MiB"')
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS.index(match[2].lower()))
+    return int(Fraction(match[1]) * (1024 if match[3] else 1000) ** _POWERS.index(match[2].lower()))
 
 
 ByteSize = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from workers._formats import Format, check_extension, format_of
-from workers._moments import parse_moment
+from workers._moments import number_as_text, parse_moment
 from workplatform.context import JobContext, Source
 from workplatform.models import Payload, Result, WireModel
 from workplatform.registry import job_type
@@ -21,11 +21,6 @@ _NUMBER = "{n}"
 _MOST_AT_ONCE = 100
 
 
-def _number_as_text(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.9f}".rstrip("0").rstrip(".") if is_number else value
-
-
 def _checked_timestamp(value: str) -> str:
     if value.strip().lower() == AUTO:
         return AUTO
@@ -33,7 +28,7 @@ def _checked_timestamp(value: str) -> str:
     return value
 
 
-Timestamp = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_checked_timestamp)]
+Timestamp = Annotated[str, BeforeValidator(number_as_text), AfterValidator(_checked_timestamp)]
 
 
 class ThumbnailPayload(Payload):

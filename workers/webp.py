@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from workers._formats import Format, check_extension, format_of
-from workers._quantities import ByteSize
+from workers._quantities import MOST_BYTES, ByteSize
 from workplatform.context import JobContext
 from workplatform.models import NAMED_AFTER_EXAMPLE, Payload, Result, WireModel
 from workplatform.registry import job_type
@@ -85,6 +85,7 @@ class WebpPayload(Payload):
     target_size: ByteSize | None = Field(
         default=None,
         ge=1,
+        le=MOST_BYTES,
         description='Most bytes of each file, a number or like "100k" (thousands) or "100KiB": the best quality that '
         "fits is found. For webp, avif and jpg",
         examples=["100k"],
