@@ -95,10 +95,20 @@ class _Cutter:
     def make(self, target: Path) -> Generator[Step, None, Preview | None]:
         """Choose the cuts and write them; None if no picture could be decoded."""
         if self._length <= self._duration:
-            starts, each = [Fraction(0)], self._length
-        else:
-            starts = yield from self._chosen()
-            each = self._duration / self._payload.cuts
+            return (yield from self._written(target, [Fraction(0)], self._length))
+        starts = yield from self._chosen()
+        each = self._duration / self._payload.cuts
+        made = yield from self._written(target, starts, each)
+        if made is not None and made.duration_s >= self._duration / 2:
+            return made
+        # The video breaks off, long before its header says: what is whole is its beginning.
+        again = yield from self._written(target, [Fraction(0)], self._duration)
+        if made is not None and (again is None or again.duration_s < made.duration_s):
+            return (yield from self._written(target, starts, each))
+        return again
+
+    def _written(self, target: Path, starts: list[Fraction], each: Fraction) -> Generator[Step, None, Preview | None]:
+        """Write the cuts that start so and last `each` seconds; None if no picture could be decoded."""
         writer: ClipWriter | None = None
         cuts: list[tuple[float, float]] = []
         with ExitStack() as stack:

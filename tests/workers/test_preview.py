@@ -242,6 +242,19 @@ def test_a_broken_tail_is_left_out(ticking: Path, tmp_path: Path) -> None:
     assert 2 <= clip.result["cuts"][0]["start"] < clip.result["cuts"][1]["end"] <= 11
 
 
+def test_of_a_film_that_is_mostly_missing_the_beginning_is_taken(ticking: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    ffmpeg("-i", ticking, "-c", "copy", "-movflags", "+faststart", whole)
+    data = whole.read_bytes()
+    pictures = data.index(b"mdat")
+    there = pictures + (len(data) - pictures) // 3
+    (tmp_path / "holes.mp4").write_bytes(data[:there] + bytes(len(data) - there))
+    clip = clipped(tmp_path / "holes.mp4", duration=4)
+    [cut] = clip.result["cuts"]
+    assert cut["start"] == 0 and cut["end"] >= 2
+    assert clip.seconds[:2] == [0, 1]
+
+
 def test_stages_and_progress_are_told(ticking: Path, tmp_path: Path) -> None:
     payload = PreviewPayload(video_path="film.mp4", output_path="a.webp", duration=2, cuts=2)
     steps = list(make_preview(ticking, tmp_path / "a.webp", payload))
