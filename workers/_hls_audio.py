@@ -7,9 +7,10 @@ from typing import Any
 
 import ffmpeg
 
-from workers._ffmpeg import Progress, only_this_file, quiet_start
+from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_command import stereo
+from workers._hls_input import reading
 from workers._hls_master import Track
 from workers._hls_plan import SegmentType
 from workers._hls_playlist import (
@@ -41,11 +42,17 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class SoundPlan:
-    """The sounds to make of a file of a `container` format."""
+    """The sounds to make of a file of a `container` format, whose clock `may_jump` if that allows it."""
 
     sounds: tuple[Sound, ...]
     container: str
+    may_jump: bool
     segment_type: SegmentType
+
+    @property
+    def begins_s(self) -> list[float | None]:
+        """When the streams begin whose beginning ffmpeg takes for that of the file."""
+        return [sound.source.audio.begin_s for sound in self.sounds if self.may_jump]
 
 
 def group_name(bitrate: int) -> str:
@@ -108,7 +115,7 @@ def _check(folder: Path) -> None:
 
 
 def _command(source: Path, plan: SoundPlan, start_s: float, duration_s: float) -> list[str]:
-    stream = ffmpeg.input(f"file:{source}", **only_this_file(plan.container))
+    stream = reading(str(source), plan.container, plan.begins_s)
     outputs = []
     for index in sorted({sound.source.audio.index for sound in plan.sounds}):
         copies = [sound for sound in plan.sounds if sound.source.audio.index == index]

@@ -1,13 +1,15 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
 
-from workers._ffmpeg import is_the_wheels, only_this_file, quiet_start
+from workers._ffmpeg import is_the_wheels, quiet_start
 from workers._hls_codecs import encoder_options, tag
+from workers._hls_input import inputs
 from workers._hls_ladder import Rung
 from workers._hls_plan import Ladder
 from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S, segment_pattern
@@ -40,6 +42,9 @@ _NEARLY_THEN_S = 0.0005
 # The muxer's clock starts with the first packet of any kind. Where it cuts a copy by that clock, this must not be a
 # packet of the sound, which is older than the picture by what its encoder begins with.
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
+# How long the muxer waits for the picture or the sound that is behind, by their times; what comes later than that would
+# be in a later segment than it belongs to. Encoders keep back some pictures, of slide shows for minutes.
+_WAITING_S, _KEPT_BACK = 60, 100
 
 
 def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span = WHOLE) -> list[str]:
@@ -47,11 +52,11 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
 
     The folders have to exist. Progress comes on standard output.
     """
-    stream = ffmpeg.input(f"file:{source}", **only_this_file(video.container), **span.input_options)
+    seen, heard = inputs(str(source), video, span)
     rungs = ladder.rungs
-    pictures = _pictures(stream[str(video.index)], video, ladder, span)
+    pictures = _pictures(seen[str(video.index)], video, ladder, span)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
-    sounds = _sounds(stream, video, len(rates), span)
+    sounds = _sounds(heard, video, len(rates), span)
     options = _common_options(ladder)
     # Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
     if _falls_silent(video) and is_the_wheels():
@@ -62,7 +67,8 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     for number, rate in enumerate(rates):
         options[f"b:a:{number}"] = rate
     slaves = "|".join(
-        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None) for number, rung in enumerate(rungs)
+        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None, video.frame_rate)
+        for number, rung in enumerate(rungs)
     )
     return [str(word) for word in ffmpeg.compile(ffmpeg.output(*pictures, *sounds, slaves, **options), quiet_start())]
 
@@ -72,7 +78,7 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
     made: dict[str, Any] = {rung.name: stream for rung in ladder.rungs if ladder.is_copied(rung)}
     encoded = [rung for rung in ladder.rungs if rung.name not in made]
     falling = sorted(encoded, key=lambda rung: -rung.width * rung.height)
-    stream = _repaired(span.pictures(stream), video, span)
+    stream = _repaired(stream, video, span)
     for rung in falling:
         is_first = rung is falling[0]
         levels = {"out_range": "tv"} if is_first and video.is_full_range else {}
@@ -91,15 +97,20 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
 
 def _repaired(stream: Any, video: SourceVideo, span: Span) -> Any:
     """Weave no half pictures, show no more frames than screens do, and keep a picture for all of the audio."""
-    if video.is_interlaced:
-        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     if video.frame_rate and video.frame_rate > MAX_FRAME_RATE + 1:
-        stream = stream.filter("fps", MAX_FRAME_RATE, eof_action="pass")
+        # What pictures are left out depends on those before.
+        stream = span.pictures(_woven(stream, video).filter("fps", MAX_FRAME_RATE, eof_action="pass"))
+    else:
+        stream = _woven(span.pictures(stream), video)
     is_to_the_end = span.end_s is None
     if is_to_the_end and video.sound_end_s and video.end_s and video.sound_end_s - video.end_s > MAX_TAIL_S:
         tail_s = video.sound_end_s - video.end_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.3f}")
     return stream
+
+
+def _woven(stream: Any, video: SourceVideo) -> Any:
+    return stream.filter("bwdif", mode="send_frame", deint="interlaced") if video.is_interlaced else stream
 
 
 def _falls_silent(video: SourceVideo) -> bool:
@@ -177,7 +188,11 @@ def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dic
     return options
 
 
-def _slave(ladder: Ladder, picture: int, sound: int | None) -> str:
+def _patience_s(rate: Fraction | None) -> float:
+    return max(_WAITING_S, float(_KEPT_BACK / rate)) if rate else _WAITING_S
+
+
+def _slave(ladder: Ladder, picture: int, sound: int | None, rate: Fraction | None) -> str:
     """Return what the tee muxer writes for one rendition: its picture, its sound, its playlist and segments."""
     rung = ladder.rungs[picture]
     streams = f"v:{picture}" if sound is None else f"v:{picture},a:{sound}"
@@ -190,6 +205,7 @@ def _slave(ladder: Ladder, picture: int, sound: int | None) -> str:
         "hls_flags": "independent_segments",
         "avoid_negative_ts": "disabled",
         "output_ts_offset": CLOCK_START_S,
+        "max_interleave_delta": round(_patience_s(rate) * 1_000_000),
     }
     if ladder.passage and ladder.is_copied(rung):
         options["hls_time"] = f"{ladder.passage.step_s:.6f}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from workers._ffmpeg import Progress, in_words
 from workers._ffmpeg_run import run_ffmpeg
-from workers._hls_moments import count_pictures
+from workers._hls_moments import count_pictures, lengths_s
 from workers._hls_playlist import MEDIA_PLAYLIST, media_playlist
 from workers._hls_resume import Groups
 from workers._hls_segments import Intake, OnSegments, SeamError
@@ -46,9 +46,11 @@ def encode(job: JobContext, encoder: Encoder, groups: Groups, on_segments: OnSeg
         pictures = run(job, encoder, intake, WHOLE)
     if not pictures:
         raise BadInputError("damaged video: no picture of it could be decoded")
-    for name in encoder.names:
-        playlist = groups.folder / name / MEDIA_PLAYLIST
-        playlist.write_text(media_playlist(groups.playlist(name)), encoding="utf-8")
+    playlists = [groups.playlist(name) for name in encoder.names]
+    lasts = [groups.segment(name, len(one.segments) - 1) for name, one in zip(encoder.names, playlists, strict=True)]
+    for last, playlist, length_s in zip(lasts, playlists, job.isolated(lengths_s, lasts), strict=True):
+        text = media_playlist(playlist.lasting(length_s))
+        (last.parent / MEDIA_PLAYLIST).write_text(text, encoding="utf-8")
     return pictures
 
 

@@ -29,6 +29,24 @@ def first_moment(segment: Path) -> float:
     return float(min(times))
 
 
+def lengths_s(segments: Sequence[Path]) -> list[float]:
+    """Return how long each segment lasts, from its first picture to the end of its sound or of its last picture.
+
+    How long a last picture is shown is not always in it. Raises EncoderError.
+    """
+    return [_length_s(segment) for segment in segments]
+
+
+def _length_s(segment: Path) -> float:
+    with opened(segment) as container:
+        ends = [
+            (packet.pts + (packet.duration or 0)) * (packet.time_base or Fraction(1))
+            for packet in container.demux()
+            if packet.pts is not None
+        ]
+    return float(max(ends)) - first_moment(segment) if ends else 0.0
+
+
 def count_pictures(segments: Sequence[Path]) -> int:
     """Return how many pictures some segments have together. Raises EncoderError."""
     return sum(len(_moments(segment, segment.parent).pictures) for segment in segments)

@@ -26,6 +26,8 @@ _ONLY_IFRAMES = "#EXT-X-I-FRAMES-ONLY"
 # A run of segments shorter than this says nothing about what a network has to carry.
 _SHORTEST_RUN_S = 1.0
 _LONGEST_RUN = 1.5
+# Sound goes on for less than that after the picture it belongs to.
+_NOTABLY_LONGER_S = 0.1
 
 
 class IncompletePlaylistError(Exception):
@@ -62,6 +64,16 @@ class MediaPlaylist:
     def size_bytes(self) -> int:
         """How large the segments are together."""
         return sum(segment.size_bytes for segment in self.segments)
+
+    def lasting(self, length_s: float) -> "MediaPlaylist":
+        """Return it with the real length of its last segment.
+
+        ffmpeg sums up what it takes the pictures' lengths for, which is too little where their rate varies.
+        """
+        *others, last = self.segments
+        if length_s < last.duration_s + _NOTABLY_LONGER_S:
+            return self
+        return replace(self, segments=(*others, replace(last, duration_s=length_s)))
 
     @property
     def target_s(self) -> int:

@@ -12,6 +12,9 @@ from av.container import InputContainer
 from workers._hls_playlist import INIT
 from workplatform.errors import EncoderError
 
+# A picture may come after minutes of sound.
+_UNTIL_ALL_IS_KNOWN = {"protocol_whitelist": "none", "analyzeduration": str(1 << 40), "probesize": str(1 << 40)}
+
 
 @contextmanager
 def opened(segment: Path, *, of: Path | None = None, decodes: bool = False) -> Iterator[InputContainer]:
@@ -25,7 +28,7 @@ def opened(segment: Path, *, of: Path | None = None, decodes: bool = False) -> I
     content = BytesIO((init.read_bytes() if init.exists() else b"") + segment.read_bytes())
     options = {} if decodes else {"skip_frame": "all"}
     try:
-        with av.open(content, "r", options=options, container_options={"protocol_whitelist": "none"}) as container:
+        with av.open(content, "r", options=options, container_options=_UNTIL_ALL_IS_KNOWN) as container:
             yield container
     except av.FFmpegError as error:
         place = f"{segment.parent.name}/{segment.name}"

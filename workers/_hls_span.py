@@ -17,12 +17,16 @@ class Span:
     end_s: float | None = None
     seek_s: float = 0.0
 
-    @property
-    def input_options(self) -> dict[str, Any]:
-        """How ffmpeg reads this part, and gives every picture and sample the time that it has in the whole."""
+    def input_options(self, late_s: float) -> dict[str, Any]:
+        """Return how ffmpeg reads this part, and gives every picture and sample the time that it has in the whole.
+
+        `late_s` is when it would let the clock of the whole begin by itself.
+        """
         options: dict[str, Any] = {}
         if self.seek_s > 0:
-            options |= {"ss": f"{self.seek_s:.6f}", "itsoffset": f"{self.seek_s:.6f}"}
+            options["ss"] = f"{self.seek_s:.6f}"
+        if shift_s := max(self.seek_s, late_s):
+            options["itsoffset"] = f"{shift_s:.6f}"
         if self.end_s is not None:
             options["t"] = f"{self.end_s - self.seek_s:.6f}"
         return options

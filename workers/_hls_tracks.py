@@ -84,7 +84,7 @@ def read_tracks(path: Path, name: str) -> Tracks:
         best = streams.best("audio")
         heard = [stream for stream in streams.audio if isinstance(stream, AudioStream)]
         ends = stream_ends(video.container, heard)
-        described = [(stream, source_audio(stream, ends.get(stream.index))) for stream in heard]
+        described = [(stream, source_audio(video.container, stream, ends.get(stream.index))) for stream in heard]
         return Tracks(
             sounds=tuple(
                 SoundTrack(audio, _label(stream), best is not None and stream.index == best.index)

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from workers._stream_ends import stream_ends
+from workers._stream_ends import first_packet_s, stream_begin, stream_ends
 from workers._video import open_video
 from workplatform.channels import channel_count
 from workplatform.errors import BadInputError
@@ -24,15 +24,22 @@ _NOT_SAID = 2
 _DOLBY_VISION_TAGS = ("dvh1", "dvhe", "dva1", "dvav")
 # libavcodec's order of fields: 0 is unknown, from 2 on there are two of them in a frame.
 _PROGRESSIVE = 1
+# libavformat's AVFMT_TS_DISCONT.
+_MAY_JUMP = 0x200
 
 
 @dataclass(frozen=True, slots=True)
 class SourceAudio:
-    """The audio stream that goes with the picture; `end_s` is seconds after the start of the file, if known."""
+    """The audio stream that goes with the picture; moments are seconds after the start of the file, if known.
+
+    It is heard from `first_s` on; `begin_s` is what the library takes for that.
+    """
 
     index: int
     sample_rate: int
     channels: int
+    begin_s: float | None
+    first_s: float
     end_s: float | None
 
 
@@ -56,12 +63,14 @@ class SourceVideo:
     """A video as its viewer sees it.
 
     `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
-    its picture stream; `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file, None where
-    nothing tells. `audio` is what is to be heard with the picture from the same segments. `is_as_stored` says that the
-    samples are shown as they are stored: progressive, upright, square and of limited range.
+    its picture stream; `begin_s`, `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file,
+    None where nothing tells. The clock of the file `may_jump` if its container allows that. `audio` is what is to be
+    heard with the picture from the same segments. `is_as_stored` says that the samples are shown as they are stored:
+    progressive, upright, square and of limited range.
     """
 
     container: str
+    may_jump: bool
     index: int
     codec: str
     pixels: str
@@ -71,6 +80,7 @@ class SourceVideo:
     is_interlaced: bool
     is_full_range: bool
     is_as_stored: bool
+    begin_s: float | None
     end_s: float | None
     duration_s: float | None
     audio: SourceAudio | None
@@ -92,9 +102,10 @@ def probe(path: Path, name: str) -> SourceVideo:
             )
         width, height = _upright_size(frame, stream)
         ends = stream_ends(container, [stream, best] if isinstance(best, AudioStream) else [stream])
-        audio = source_audio(best, ends.get(best.index)) if isinstance(best, AudioStream) else None
+        audio = source_audio(container, best, ends.get(best.index)) if isinstance(best, AudioStream) else None
         return SourceVideo(
             container=container.format.name,
+            may_jump=bool(container.format.flags & _MAY_JUMP),
             index=stream.index,
             codec=stream.codec_context.codec.canonical_name,
             pixels=frame.format.name,
@@ -104,6 +115,7 @@ def probe(path: Path, name: str) -> SourceVideo:
             is_interlaced=frame.interlaced_frame,
             is_full_range=_is_full_range(frame),
             is_as_stored=_is_as_stored(frame, stream),
+            begin_s=stream_begin(container, stream),
             end_s=ends.get(stream.index),
             duration_s=_duration(container) or max(ends.values(), default=None),
             audio=audio,
@@ -112,14 +124,15 @@ def probe(path: Path, name: str) -> SourceVideo:
         )
 
 
-def source_audio(stream: AudioStream, end_s: float | None) -> SourceAudio | None:
-    """Describe an audio stream that ends so; None if it cannot be decoded."""
-    if stream.codec_context is None:
+def source_audio(container: InputContainer, stream: AudioStream, end_s: float | None) -> SourceAudio | None:
+    """Describe an audio stream that ends so; None if it cannot be decoded, or has nothing in it."""
+    first_s = first_packet_s(container, stream)
+    if stream.codec_context is None or first_s is None:
         return None
     rate, channels = stream.codec_context.sample_rate, channel_count(stream.codec_context)
     if not rate or not channels:
         return None
-    return SourceAudio(stream.index, rate, channels, end_s)
+    return SourceAudio(stream.index, rate, channels, stream_begin(container, stream), first_s, end_s)
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:

@@ -1,4 +1,4 @@
-"""When the streams of a file end: as its header tells, else as its last packets do."""
+"""When the streams of a file begin and end: as its header tells, else as its first and last packets do."""
 
 import re
 from collections.abc import Sequence
@@ -13,6 +13,34 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _TAG = "DURATION"
 # Streams that are there to the end of a file have packets in this much of it.
 _TAIL_S = 10
+# A seek by time may land behind what is first.
+_SOUGHT_BY_BYTES = ("mpegts", "mpeg")
+
+
+def stream_begin(container: InputContainer, stream: Stream) -> float | None:
+    """Return when the library takes a stream to begin, in seconds after the start of the file, if it does.
+
+    One of which it has not seen anything so far it takes to begin with the file.
+    """
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return float(stream.start_time * stream.time_base - _beginning(container))
+
+
+def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
+    """Return when the first packet of a stream begins, in seconds after the start of the file; None if it has none."""
+    stream.discard = Discard.default
+    try:
+        if container.format.name in _SOUGHT_BY_BYTES:
+            container.seek(0, unsupported_byte_offset=True)
+        else:
+            container.seek(container.start_time or 0)
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.time_base:
+                return float(packet.pts * packet.time_base - _beginning(container))
+    except av.FFmpegError:
+        pass
+    return None
 
 
 def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:
