@@ -90,5 +90,8 @@ def _maps(plan: Plan) -> list[str]:
 
 def _about(plan: Plan) -> list[str]:
     if plan.keeps_metadata:
-        return ["-map_metadata", "0", "-map_chapters", "0"]
-    return ["-map_metadata", "-1", "-map_chapters", "-1"]
+        place = plan.film.place
+        return ["-map_metadata", "0", "-map_chapters", "0", *(["-metadata", f"location={place}"] if place else [])]
+    # Matroska has no file inside it without a name and a type.
+    names = ["-map_metadata:s:t", "0:s:t"] if plan.has_fonts else []
+    return ["-map_metadata", "-1", "-map_chapters", "-1", *names]

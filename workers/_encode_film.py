@@ -1,6 +1,7 @@
 """What encode has to know about a video besides its picture; what reads the file runs in an isolated child."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ from workplatform.errors import EncoderError
 
 # ISO 639-2, which MP4 and Matroska want.
 _CODE = re.compile(r"[a-z]{3}")
+_APPLES_PLACE = "com.apple.quicktime.location.ISO6709"
+_ISO_6709 = re.compile(r"(?:[+-][0-9]{1,7}(?:\.[0-9]{1,9})?){2,3}/")
 _USUAL_TICK = Fraction(1, 90_000)
 _FINEST_TICK, _COARSEST_FINE_TICK = 240_000, 10_000
 
@@ -40,13 +43,17 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A video with its tracks; its pictures' times are multiples of `tick` seconds."""
+    """A video with its tracks; its pictures' times are multiples of `tick` seconds.
+
+    `place` is where it was recorded, as phones of Apple say it under a name that MP4 knows otherwise.
+    """
 
     video: SourceVideo
     tick: Fraction
     sounds: tuple[Track, ...]
     texts: tuple[Track, ...]
     has_fonts: bool
+    place: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def describe(path: Path, name: str) -> Film:
         texts = [_track(stream) for stream in streams.subtitles]
         fonts = [stream for stream in streams if stream.type == "attachment"]
         tick = _tick(opened.tick, video.frame_rate)
-        return Film(video, tick, tuple(sounds), tuple(texts), bool(fonts))
+        return Film(video, tick, tuple(sounds), tuple(texts), bool(fonts), _place(container.metadata))
 
 
 def measure(path: Path) -> Made:
@@ -98,6 +105,11 @@ def _track(stream: Stream, *, channels: int = 0, is_best: bool = False) -> Track
     said = stream.metadata.get("language", "")
     code = said if _CODE.fullmatch(said) else None
     return Track(stream.index, codec, language_tag(said), code, channels, is_best)
+
+
+def _place(metadata: Mapping[str, str]) -> str | None:
+    place = metadata.get(_APPLES_PLACE, "")
+    return place if _ISO_6709.fullmatch(place) else None
 
 
 def _tick(tick: Fraction, rate: Fraction | None) -> Fraction:

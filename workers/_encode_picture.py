@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import Literal
 
 from workers._encode_codecs import require_side
@@ -11,6 +12,7 @@ from workers._tone_mapping import sdr_filters
 
 _RGB = 0
 _SMALLEST = 2
+_CHANGING = frozenset(product(("mpegts", "mpeg", "mxf"), ("mpeg2video", "h264")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def _makes_sdr(payload: EncodePayload) -> bool:
 
 
 def _repairs(video: SourceVideo) -> list[str]:
-    return ["bwdif=mode=send_frame:deint=interlaced"] if video.is_interlaced else []
+    """Weave half pictures; whole ones are passed on, and of broadcasts some are whole and others are not."""
+    may_change = (video.container, video.codec) in _CHANGING and video.pixels.startswith("yuv4")
+    return ["bwdif=mode=send_frame:deint=interlaced"] if video.is_interlaced or may_change else []
 
 
 def _scaling(width: int, height: int, video: SourceVideo) -> str:

@@ -1,5 +1,6 @@
 """From what is asked and what the video is to all that is decided about its encoding but the rate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from workers._encode_command import Plan
@@ -13,7 +14,7 @@ from workers._encode_tracks import plan_sounds, plan_texts
 
 def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, list[str]]:
     """Decide all but the rate; return a sentence too for each track that cannot be kept. Raises BadInputError."""
-    span = span_of(payload.trim, film.video.container, film.video.duration_s)
+    span = span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
     sounds = plan_sounds(payload, film, may_copy=payload.trim is None and payload.target_size is None)
     if payload.target_size is not None and payload.audio_bitrate is None:
         sounds = fit_sounds(sounds, payload.target_size, span.expected_s)
@@ -33,3 +34,8 @@ def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, lis
         has_fonts=film.has_fonts and bool(texts) and container.muxer == "matroska",
         keeps_metadata=payload.metadata == "keep",
     ), dropped
+
+
+def without_copies(plan: Plan, payload: EncodePayload) -> Plan:
+    """Return the plan with every sound encoded."""
+    return replace(plan, sounds=plan_sounds(payload, plan.film, may_copy=False))

@@ -14,6 +14,7 @@ _AFTERMATH = re.compile(
     r"Error (sending frames|while filtering|submitting|muxing a packet|writing trailer|closing file)|"
     r"Could not open encoder before EOF|Last message repeated|All tee outputs failed|Slave '"
 )
+_BROKEN_PACKET = "Error applying bitstream filters to an output packet"
 _NO_SPACE = "No space left on device"
 
 
@@ -28,8 +29,12 @@ def is_the_wheels() -> bool:
 
 
 def quiet_start() -> list[str]:
-    """Return the beginning of a command that asks nothing, and reports progress on its standard output."""
-    return [binary(), "-hide_banner", "-nostdin", "-y", "-loglevel", "warning", "-nostats", "-progress", "pipe:1"]
+    """Return the beginning of a command that asks nothing, and reports progress on its standard output.
+
+    However much of a video is broken, what can be decoded is not thrown away.
+    """
+    words = [binary(), "-hide_banner", "-nostdin", "-y", "-loglevel", "warning", "-nostats", "-progress", "pipe:1"]
+    return [*words, "-max_error_rate", "1"]
 
 
 def only_this_file(container: str) -> dict[str, str]:
@@ -96,6 +101,11 @@ def failure_reason(returncode: int, stderr: Iterable[str]) -> str:
     if telling:
         return telling[-1].rstrip(".")
     return f"it was ended by signal {-returncode}" if returncode < 0 else f"it ended with code {returncode}"
+
+
+def is_not_to_be_copied(stderr: Iterable[str]) -> bool:
+    """Whether a packet that should have been taken over as it is was too broken for the new file."""
+    return any(_BROKEN_PACKET in line for line in stderr)
 
 
 def is_disk_full(stderr: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full
+from workers._ffmpeg import Progress, ProgressReader, failure_reason, is_disk_full, is_not_to_be_copied
 from workplatform.context import JobContext
 from workplatform.errors import EncoderError, NoSpaceError
 
@@ -14,12 +14,17 @@ _LOGGED_LINES = 20
 _ENVIRONMENT = {"SVT_LOG": "1"}
 
 
+class UncopyableError(EncoderError):
+    """A packet to be copied is broken."""
+
+
 def run_ffmpeg(
     job: JobContext, command: Sequence[str], *, folder: Path, making: str, tell: Callable[[Progress], None]
 ) -> Progress:
     """Run a command made with quiet_start() in a folder and return its last report; each goes to `tell`.
 
-    Raises EncoderError, or NoSpaceError where the disk was full; both say what it was `making`.
+    Raises EncoderError, UncopyableError where decoding would have helped, or NoSpaceError where the disk was full; all
+    say what it was `making`.
     """
     job.log(shlex.join(command))
     reader, tail = ProgressReader(), deque[str](maxlen=_LOGGED_LINES)
@@ -36,6 +41,8 @@ def run_ffmpeg(
             job.log(line)
     if is_disk_full(tail):
         raise NoSpaceError(f"the disk is full: ffmpeg could not write {making}")
+    if ended.returncode != 0 and is_not_to_be_copied(tail):
+        raise UncopyableError(f"ffmpeg could not make {making}: a packet to be copied is broken")
     if ended.returncode != 0:
         raise EncoderError(f"ffmpeg could not make {making}: {failure_reason(ended.returncode, tail)}")
     return reader.latest

@@ -7,11 +7,12 @@ from workers._encode_codecs import ENCODERS, ConstantQuality
 from workers._encode_command import Plan
 from workers._encode_film import describe, measure
 from workers._encode_models import EncodePayload, EncodeResult
-from workers._encode_plan import plan_of
+from workers._encode_plan import plan_of, without_copies
 from workers._encode_quality import ENCODING_ENDS, SEARCH_ENDS, find_crf, measure_vmaf
 from workers._encode_result import Encoded, result_of
 from workers._encode_run import Step, encode_once
 from workers._encode_size import encode_to_size
+from workers._ffmpeg_run import UncopyableError
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
 from workplatform.registry import job_type
@@ -33,7 +34,12 @@ def encode(payload: EncodePayload, job: JobContext) -> EncodeResult:
     plan, dropped = plan_of(payload, film, source)
     for line in dropped:
         job.log(line)
-    encoded = _write(payload, job, plan, output.path)
+    try:
+        encoded = _write(payload, job, plan, output.path)
+    except UncopyableError:
+        job.log("a sound is damaged, which cannot be copied: it is encoded")
+        plan = without_copies(plan, payload)
+        encoded = _write(payload, job, plan, output.path)
     made = job.isolated(measure, output.path)
     if plan.expected_s and made.duration_s < _NOTABLY_SHORT * plan.expected_s:
         job.log(f"the video ends early: {made.duration_s:.1f} s of {plan.expected_s:.1f} s could be read")

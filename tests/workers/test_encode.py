@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.workers import _samples_video as samples
-from tests.workers._encode_runs import lines_of, make
+from tests.workers._encode_runs import lines_of, make, opened
 from workers.encode import encode
 from workplatform.errors import BadInputError
 from workplatform.testing import run_inline
@@ -137,6 +137,27 @@ def test_a_part_is_cut_out_to_the_frame(film: Path, name: str, trim: dict[str, A
     assert made.result["duration"] == pytest.approx(frames / 25, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("name", "codecs"), [("film.ogv", ("libtheora", "libvorbis")), ("film.mxf", ("mpeg2video", "pcm_s16le"))]
+)
+def test_a_part_begins_between_pictures_where_times_are_counted_in_them(
+    tmp_path: Path, name: str, codecs: tuple[str, str]
+) -> None:
+    source = samples.in_format(tmp_path / name, "-c:v", codecs[0], "-c:a", codecs[1], size=SMALL)
+
+    one, more = make(source, trim={"start": 0.5, "end": 0.54}), make(source, trim={"start": 0.5, "end": 1.5})
+
+    assert (len(one.times), len(more.times)) == (1, 25)
+    assert more.times[0] == 0
+
+
+def test_a_short_hole_in_a_sound_is_filled(tmp_path: Path) -> None:
+    hole = ("-af", "aselect='not(between(t,0.5,0.55))'", "-c:v", "libx264", "-c:a", "pcm_s16le")
+    source = samples.in_format(tmp_path / "film.mkv", *hole, size=SMALL)
+
+    assert make(source).sound_s == pytest.approx(2, abs=0.025)
+
+
 def test_all_sounds_keep_their_language_and_channels(babel: Path) -> None:
     made = make(babel, audio="all")
 
@@ -175,6 +196,29 @@ def test_subtitles_take_the_form_of_the_file(babel: Path, name: str, codecs: lis
 def test_subtitles_and_metadata_can_be_dropped(babel: Path, film: Path) -> None:
     assert make(babel, subtitles="drop").texts == []
     assert "title" not in make(film, "bare.mp4", metadata="drop").metadata
+
+
+def test_fonts_keep_their_names_where_metadata_is_dropped(babel: Path) -> None:
+    font, named = babel.with_name("plain.ttf"), babel.with_name("named.mkv")
+    font.write_bytes(b"\0\1\0\0" + bytes(100))
+    samples.rewrapped(babel, named, "-map", 0, "-attach", font, "-metadata:s:t:0", "mimetype=font/ttf")
+
+    make(named, "named_out.mkv", metadata="drop")
+
+    with opened(babel.with_name("named_out.mkv")) as container:
+        assert [stream.metadata for stream in container.streams if stream.type == "attachment"] == [
+            {"filename": "plain.ttf", "mimetype": "font/ttf"}
+        ]
+
+
+@pytest.mark.parametrize(("metadata", "place"), [("keep", "+48.1000+011.5000/"), ("drop", None)])
+def test_the_place_that_a_phone_notes_is_kept(film: Path, metadata: str, place: str | None) -> None:
+    key = "com.apple.quicktime.location.ISO6709"
+    phone = samples.rewrapped(
+        film, film.with_name("phone.mov"), "-movflags", "use_metadata_tags", "-metadata", f"{key}=+48.1+011.5/"
+    )
+
+    assert make(phone, metadata=metadata).metadata.get("location") == place
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.webm"])

@@ -85,6 +85,20 @@ def test_variable_frame_rate_keeps_each_frame_at_its_time(tmp_path: Path, name: 
     assert [float(time) for time in made.times] == pytest.approx(times_of(source), abs=0.001)
 
 
+def test_half_pictures_after_whole_ones_are_woven_too(tmp_path: Path) -> None:
+    broadcast = ("-c:v", "mpeg2video", "-q:v", 3, "-pix_fmt", "yuv420p")
+    whole, half, joined = (tmp_path / f"{name}.ts" for name in ("whole", "half", "joined"))
+    samples.ffmpeg(*samples.picture(SMALL, duration=1), *broadcast, whole)
+    weave = ("-vf", "interlace", "-flags", "+ilme+ildct", "-output_ts_offset", 1)
+    samples.ffmpeg(*samples.picture(SMALL, 50, 1), *weave, *broadcast, half)
+    joined.write_bytes(whole.read_bytes() + half.read_bytes())
+
+    made = make(joined)
+
+    assert "bwdif" in made.command
+    assert len(made.times) == 50
+
+
 def test_half_pictures_are_woven_into_whole_ones(tmp_path: Path) -> None:
     made = make(samples.interlaced(tmp_path / "tape.mp4"))
 
@@ -130,6 +144,33 @@ def test_a_truncated_video_is_encoded_as_far_as_it_goes(tmp_path: Path) -> None:
 
     assert 3 < made.result["duration"] < 7
     assert any(line.startswith("the video ends early: ") for line in made.log)
+
+
+def test_of_a_video_that_is_mostly_missing_the_rest_is_encoded(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "film.mkv", size=SMALL, duration=4)
+    holes = samples.rewrapped(source, tmp_path / "holes.mp4", "-movflags", "+faststart")
+    data = holes.read_bytes()
+    there = data.index(b"mdat") + len(data) // 5
+    holes.write_bytes(data[:there] + bytes(len(data) - there))
+
+    made = make(holes)
+
+    assert 5 < len(made.times) < 50
+
+
+def test_a_damaged_sound_that_cannot_be_copied_is_encoded(tmp_path: Path) -> None:
+    source = samples.plain(tmp_path / "film.ts", size=SMALL, duration=4)
+    data = bytearray(source.read_bytes())
+    of_sound = [at for at in range(0, len(data), 188) if data[at + 1] & 0x1F == 1 and data[at + 2] == 1]
+    for at in of_sound[len(of_sound) // 3 : len(of_sound) // 2]:
+        data[at + 60 : at + 188] = bytes(128)
+    source.write_bytes(data)
+
+    made = make(source)
+
+    assert made.result["audio"][0]["copied"] is False
+    assert "a sound is damaged, which cannot be copied: it is encoded" in made.log
+    assert len(made.times) > 50
 
 
 def test_frames_that_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
