@@ -2,15 +2,16 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from tests.hls_check.breaking import FIRST, HIGH, IFRAMES, LOW, MASTER, SECOND, TEXT, edit, rules
+from tests.hls_check.breaking import FIRST, HIGH, IFRAMES, LOW, MASTER, ONLY, SECOND, TEXT, edit, rules
 from workplatform.hls_check import check
 from workplatform.hls_check.entries import EntryReader
 from workplatform.hls_check.facts import Facts, Order, Source
@@ -19,6 +20,7 @@ from workplatform.hls_check.folder import Folder
 from workplatform.hls_check.media import read_media
 from workplatform.hls_check.probe import probe
 from workplatform.hls_check.reading import segment_reader
+from workplatform.hls_check.streams import Piece, Stream
 
 
 def crash(_order: Order) -> NoReturn:
@@ -31,6 +33,23 @@ def hang(_order: Order) -> NoReturn:
     """Never answer."""
     while True:
         signal.pause()
+
+
+def under_a_limit(order: Order) -> Facts:
+    """Read a segment where no more memory may be asked for than a limit of the system."""
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    return probe(order)
+
+
+class Counted(list[Piece]):
+    """Segments that count how many of them are looked at in a row."""
+
+    given = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        self.given += len(found) if isinstance(place, slice) else 1
+        return found
 
 
 def read_with(reads: Callable[[Order], Facts], folder: Path, *, patience_s: float = 30.0) -> Report:
@@ -126,6 +145,36 @@ def test_monstrous_lines_are_told_and_cost_little(line: str, good_ts: Path, tmp_
     (folder / HIGH).write_text((folder / HIGH).read_text() + line + "\n")
 
     assert check(folder).errors
+
+
+def test_variables_within_variables_do_not_fill_the_memory(good_ts: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(good_ts, tmp_path / "hostile")
+    lines = ["#EXT-X-VERSION:8", '#EXT-X-DEFINE:NAME="v0",VALUE="1234567890"']
+    lines += [f'#EXT-X-DEFINE:NAME="v{n + 1}",VALUE="{{$v{n}}}{{$v{n}}}"' for n in range(60)]
+    edit(HIGH, "^#EXT-X-VERSION.*", "\n".join(lines))(folder)
+
+    assert "variable" in rules(check(folder / HIGH, reads_media=False))
+
+
+def test_a_long_playlist_costs_no_more_than_its_length() -> None:
+    findings = Findings()
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1000000", *["#EXTINF:0.001,", FIRST] * 3000]
+    playlist = read_media(HIGH, EntryReader(HIGH, findings).read("\n".join(lines).encode()), findings)
+    pieces = Counted(Piece(segment, None, 10) for segment in playlist.segments)
+
+    assert Stream(playlist, pieces).peak_bps == Stream(playlist, pieces).average_bps
+    assert pieces.given < 1_000_000
+
+
+def test_a_key_with_an_endless_name_is_missing(good_encrypted: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(good_encrypted, tmp_path / "hostile")
+    edit(ONLY, 'URI="../keys/000.key', 'URI="https://example.com/' + "k" * 400)(folder)
+
+    assert "file-missing" in rules(check(folder, keys=folder / "keys"))
+
+
+def test_a_limit_of_the_system_is_kept(good_ts: Path) -> None:
+    assert read_with(under_a_limit, good_ts).findings == ()
 
 
 def test_no_chance_change_of_playlists_breaks_the_checker(good_ts: Path, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from workplatform.hls_check import Severity, check
 from workplatform.hls_check.rules import RULES
 
 # What is told by comparing with the bitstream; the rest shows without reading segments, which is quicker.
-MEASURED = ("codecs-wrong", "codecs-inexact", "resolution-wrong", "frame-rate-wrong")
+MEASURED = (
+    *("codecs-wrong", "codecs-inexact", "resolution-wrong", "frame-rate-wrong"),
+    *("video-range-wrong", "rendition-media", "channels-wrong"),
+)
 VERSION = "^#EXT-X-VERSION:.*$"
 INDEPENDENT = "^#EXT-X-INDEPENDENT-SEGMENTS$"
 BROKEN: dict[str, tuple[Break, str]] = {
@@ -124,6 +127,13 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "a default that is not selected": (edit(MASTER, "AUTOSELECT=YES", "AUTOSELECT=NO"), "rendition-attributes"),
     "no channels": (edit(MASTER, ',CHANNELS="1"', ""), "channels-missing"),
     "no language": (edit(MASTER, ',LANGUAGE="en"', ""), "language-missing"),
+    "more channels than there are": (edit(MASTER, 'CHANNELS="1"', 'CHANNELS="6"'), "channels-wrong"),
+    "channels in words": (edit(MASTER, 'CHANNELS="1"', 'CHANNELS="mono"'), "channels-wrong"),
+    "sound as subtitles": (edit(MASTER, 'URI="text/', 'URI="sound/'), "rendition-media"),
+    "pictures as sound": (edit(MASTER, 'URI="sound/', 'URI="low/'), "rendition-media"),
+    "ordinary pictures as HDR": (edit(MASTER, "FRAME-RATE=", "VIDEO-RANGE=PQ,FRAME-RATE="), "video-range-wrong"),
+    "all pictures as I-frames": (edit(MASTER, 'URI="high/iframes', 'URI="high/playlist'), "iframe-playlist"),
+    "I-frames as a variant": (edit(MASTER, "^high/playlist", "high/iframes"), "iframe-playlist"),
     "captions for some": (edit(MASTER, 'AUDIO="sound"', 'CLOSED-CAPTIONS=NONE,AUDIO="sound"'), "captions-mixed"),
     "a playlist too large": (lambda folder: os.truncate(folder / LOW, 51_000_000), "playlist-size"),
     "120 frames a second": (edit(MASTER, "FRAME-RATE=25.000", "FRAME-RATE=120.000"), "frame-rate-above-60"),
@@ -186,6 +196,17 @@ def test_unknown_tags_attributes_and_comments_are_borne(good_ts: Path, tmp_path:
     edit(MASTER, 'AUDIO="sound"', 'AUDIO="sound",X-OURS="yes",REQUEST=1')(folder)
 
     assert check(folder).findings == ()
+
+
+def test_what_other_packagers_write_is_borne(good_ts: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(good_ts, tmp_path / "live")
+    date = "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000+0000\n"  # as ffmpeg writes it
+    parts = '#EXT-X-PART:DURATION=0.3,URI="part3.0.ts"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part3.1.ts"\n'
+    edit(HIGH, "^#EXT-X-PLAYLIST-TYPE.*", "")(folder)
+    edit(HIGH, "^(#EXTINF)", rf"{date}\1")(folder)
+    edit(HIGH, "^#EXT-X-ENDLIST", f"{date}{parts}")(folder)
+
+    assert rules(check(folder / HIGH, reads_media=False)) == {"no-end"}
 
 
 def test_variables_are_put_in_and_handed_on(good_ts: Path, tmp_path: Path) -> None:

@@ -206,6 +206,7 @@ def test_a_segment_without_a_keyframe_is_an_error_where_independence_is_promised
     if is_promised:
         edit("playlist.m3u8", "^#EXT-X-VERSION.*", "#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS")(folder)
     finding = found(folder / "playlist.m3u8", "segment-without-keyframe" if is_promised else "segment-start")
+    assert check(folder / "playlist.m3u8").errors == (is_promised and 1)
 
     assert finding.severity is severity
     assert "segment_00001.ts" in finding.message

@@ -16,6 +16,7 @@ from workplatform.hls_check.master_rules import judge_master
 from workplatform.hls_check.media import MediaPlaylist, read_media
 from workplatform.hls_check.media_rules import judge_media
 from workplatform.hls_check.reading import SegmentReader, segment_reader
+from workplatform.hls_check.rendition_rules import judge_renditions
 from workplatform.hls_check.segment_rules import judge_segments
 from workplatform.hls_check.streams import Stream
 from workplatform.hls_check.subtitle_rules import judge_subtitles
@@ -82,6 +83,7 @@ class _Check:
         for uri, line in named:
             if uri not in self.streams:
                 self._follow(uri, master.place(line), is_independent=is_independent)
+        judge_renditions(master, self.streams, self.findings)
         judge_codecs(master, self.streams, self.findings)
         judge_bandwidths(master, self.streams, self.findings)
         judge_alignment(master, self.streams, self.findings)

@@ -10,6 +10,8 @@ from workplatform.hls_check.streams import Stream
 _TWINS = {"avc3": "avc1", "hev1": "hvc1", "opus": "Opus", "flac": "fLaC"}
 _AAC = ("mp4a.40.2", "mp4a.40.5", "mp4a.40.29")
 _FRAME_RATE_SHARE = 0.02
+# Transfer characteristics of ISO/IEC 23091-2 that are not of the ordinary range of light.
+_RANGES = {16: "PQ", 18: "HLG"}
 
 
 def judge_codecs(master: MasterPlaylist, streams: Mapping[str, Stream], findings: Findings) -> None:
@@ -86,6 +88,13 @@ def _closeness(real: str, said: Sequence[str], place: Place, findings: Findings)
         findings.add("codecs-wrong", place, told)
 
 
+def _light(variant: Variant, video: Track) -> str | None:
+    """Say what is wrong with VIDEO-RANGE; pictures that do not say what light they mean are shown as ordinary ones."""
+    said = variant.attributes.text("VIDEO-RANGE") or "SDR"
+    real = _RANGES.get(video.light, "SDR") if video.light is not None else None
+    return f"the pictures are {real}, VIDEO-RANGE says {said}" if real and real != said else None
+
+
 def _picture(variant: Variant, own: Stream, place: Place, findings: Findings) -> None:
     video = own.facts.video if own.facts else None
     said = variant.attributes.resolution()
@@ -96,6 +105,8 @@ def _picture(variant: Variant, own: Stream, place: Place, findings: Findings) ->
     if said is not None and said != video.size:
         told = f"the pictures are {video.size[0]}x{video.size[1]}, RESOLUTION says {said[0]}x{said[1]}"
         findings.add("resolution-wrong", place, told)
+    if wrong := _light(variant, video):
+        findings.add("video-range-wrong", place, wrong)
     rate, real = variant.attributes.number("FRAME-RATE"), None if variant.is_iframes else own.frame_rate()
     if rate is not None and real is not None and abs(rate - real) > max(_FRAME_RATE_SHARE * real, 0.01):
         told = f"the media has {real:.3f} frames a second, FRAME-RATE says {rate:.3f}"

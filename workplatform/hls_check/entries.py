@@ -10,6 +10,7 @@ from workplatform.hls_check.tags import TAGS, Tag
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
+_LONGEST_SUBSTITUTED = 10_000
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _FORMS = {
     "none": re.compile(r""),
@@ -126,10 +127,18 @@ class EntryReader:
             self._add("variable", tag.line, "#EXT-X-DEFINE has neither NAME and VALUE nor IMPORT nor QUERYPARAM")
 
     def _substituted(self, number: int, text: str) -> str:
+        room = _LONGEST_SUBSTITUTED
+
         def value_of(match: re.Match[str]) -> str:
+            nonlocal room
             if match[1] not in self.variables:
                 self._add("variable", number, f"{match[0]} is not defined before this line")
-            return self.variables.get(match[1], "")
+            value = self.variables.get(match[1], "")
+            room -= len(value)
+            if room < 0:  # variables within variables grow without end
+                self._add("variable", number, f"{match[0]} makes this line longer than {_LONGEST_SUBSTITUTED} letters")
+                return ""
+            return value
 
         return _VARIABLE.sub(value_of, text)
 

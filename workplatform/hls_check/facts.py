@@ -34,7 +34,8 @@ class Track:
     """One stream of a segment; moments are in ticks of `tick` seconds.
 
     `codec` is the name after RFC 6381, None where it cannot be told; `frame_ticks` is the distance that frames usually
-    have, `is_steady` whether all have it; `start` is what pictures begin with.
+    have, `is_steady` whether all have it; `start` is what pictures begin with, and `light` says by a code of
+    ISO/IEC 23091-2 how their samples mean light.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Track:
     start: Start | None = None
     size: tuple[int, int] | None = None
     channels: int | None = None
+    light: int | None = None
 
     @property
     def is_video(self) -> bool:

@@ -1,5 +1,6 @@
 """The keys of encrypted segments, as far as they are files here."""
 
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -47,7 +48,8 @@ class KeyRing:
         if self._key_folder is None or not self._folder.is_remote(uri):
             return self._folder.find(uri, place)
         path = self._key_folder / PurePosixPath(unquote(urlsplit(uri).path)).name
-        if path.is_file():
-            return path
-        self._findings.add("file-missing", place, f"{self._key_folder} has no key {path.name}")
+        with suppress(OSError):  # the name may be too long for a file
+            if path.is_file():
+                return path
+        self._findings.add("file-missing", place, f"{self._key_folder} has no key {path.name[:120]}")
         return None

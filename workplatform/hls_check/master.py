@@ -1,6 +1,7 @@
 """A master playlist as its variants and renditions."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workplatform.hls_check.attributes import AttributeList
@@ -41,21 +42,22 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class MasterPlaylist:
-    """A master playlist; `file` is its name from the checked folder."""
+    """A master playlist; `file` is its name from the checked folder, `groups` are by their type and name."""
 
     file: str
     tags: Sequence[TagLine]
     variants: Sequence[Variant]
     iframes: Sequence[Variant]
     renditions: Sequence[Rendition]
+    groups: Mapping[tuple[str, str], Sequence[Rendition]]
 
     def has(self, name: str) -> bool:
         """Whether it has a tag of this name."""
         return any(tag.name == name for tag in self.tags)
 
-    def group(self, type_: str, name: str | None) -> list[Rendition]:
+    def group(self, type_: str, name: str | None) -> Sequence[Rendition]:
         """Return the renditions of a group."""
-        return [one for one in self.renditions if (one.type, one.group) == (type_, name)]
+        return self.groups.get((type_, name), ()) if name is not None else ()
 
     def place(self, line: int | None = None) -> Place:
         """Return a place in it."""
@@ -80,7 +82,11 @@ def read_master(file: str, entries: Sequence[Entry], findings: Findings) -> Mast
     if waiting is not None:
         findings.add("variant-uri", Place(file, waiting.line), "no URI follows this #EXT-X-STREAM-INF")
     tags = tags_of(entries)
-    return MasterPlaylist(file, tags, variants, _iframes(tags), _renditions(tags))
+    renditions = _renditions(tags)
+    groups: dict[tuple[str, str], list[Rendition]] = defaultdict(list)
+    for rendition in renditions:
+        groups[rendition.type, rendition.group].append(rendition)
+    return MasterPlaylist(file, tags, variants, _iframes(tags), renditions, groups)
 
 
 def _iframes(tags: Sequence[TagLine]) -> list[Variant]:

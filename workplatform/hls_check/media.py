@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from workplatform.hls_check.attributes import AttributeList
@@ -60,7 +61,7 @@ class Segment:
     bitrate_kbps: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MediaPlaylist:
     """A media playlist; `file` is its name from the checked folder."""
 
@@ -70,7 +71,11 @@ class MediaPlaylist:
 
     def tag(self, name: str) -> TagLine | None:
         """Return the first tag of a name."""
-        return next((tag for tag in self.tags if tag.name == name), None)
+        return self._firsts.get(name)
+
+    @cached_property
+    def _firsts(self) -> dict[str, TagLine]:
+        return {tag.name: tag for tag in reversed(self.tags)}
 
     def has(self, name: str) -> bool:
         """Whether it has a tag of this name."""
@@ -117,6 +122,7 @@ class _Builder:
     _map: Initialization | None = None
     _bitrate: int | None = None
     _range_ends: tuple[str, int] | None = None
+    _is_begun: bool = False
 
     def take(self, entry: Entry) -> None:
         if isinstance(entry, UriLine):
@@ -129,12 +135,16 @@ class _Builder:
             self._take_map(entry)
         elif entry.name == "EXT-X-BITRATE":
             self._bitrate = int(entry.value)
-        elif TAGS[entry.name].scope == "segment" and entry.name != "EXT-X-PART":
+        elif entry.name == "EXT-X-PART":
+            self._is_begun = True
+        elif TAGS[entry.name].scope == "segment":
             if entry.name in self._pending:
                 self._add("segment-tags", entry.line, f"#{entry.name} is here twice for one segment")
             self._pending[entry.name] = entry
 
     def end(self) -> None:
+        if self._is_begun:  # the segment is to come, its first parts are there
+            return
         for name, tag in self._pending.items():
             self._add("segment-tags", tag.line, f"no segment follows #{name}")
 
@@ -159,7 +169,7 @@ class _Builder:
         self._map = Initialization(tag.line, uri, range_, self._key)
 
     def _segment(self, entry: UriLine) -> None:
-        pending, self._pending = self._pending, {}
+        pending, self._pending, self._is_begun = self._pending, {}, False
         duration = pending.get("EXTINF")
         if duration is None:
             self._add("extinf-missing", entry.line, f"{entry.uri} has no #EXTINF before it")

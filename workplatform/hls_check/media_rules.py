@@ -1,8 +1,12 @@
 """What RFC 8216bis asks of a media playlist by itself."""
 
+import re
+
 from workplatform.hls_check.findings import Findings
 from workplatform.hls_check.media import MediaPlaylist
 from workplatform.hls_check.versions import judge_version
+
+_ZONE = re.compile(r"([Zz]|[+-]\d\d:?\d\d)$")
 
 
 def judge_media(playlist: MediaPlaylist, findings: Findings) -> None:
@@ -117,6 +121,6 @@ def _iframes(playlist: MediaPlaylist, findings: Findings) -> None:
 
 def _dates(playlist: MediaPlaylist, findings: Findings) -> None:
     for segment in playlist.segments:
-        if segment.date is not None and not segment.date.upper().endswith("Z") and segment.date[-6:-5] not in "+-":
+        if segment.date is not None and not _ZONE.search(segment.date):
             told = f"{segment.date} has no time zone"
             findings.add("date-without-zone", playlist.place(segment.line), told)

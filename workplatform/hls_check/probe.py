@@ -32,7 +32,7 @@ Packets: TypeAlias = "Sequence[Packet[Any]]"  # generic for type checkers only
 
 def probe(order: Order) -> Facts:
     """Read a segment; whatever goes wrong is told as a problem."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    _limit_memory()
     av.logging.set_level(None)
     av.logging.set_libav_level(av.logging.PANIC)
     try:
@@ -41,6 +41,12 @@ def probe(order: Order) -> Facts:
         return Facts("unknown", 0, problems=(("decryption", str(error)),))
     except Exception as error:  # noqa: BLE001 - the process edge: bytes may be hostile in ways that nobody foresaw
         return Facts("unknown", 0, problems=(("segment-unreadable", _words(error)),))
+
+
+def _limit_memory() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _words(error: Exception) -> str:
@@ -133,8 +139,10 @@ def _track(container: InputContainer, index: int, packets: Packets, problems: li
     usual = median_low(steps) if steps else max(packets[0].duration or 0, 0)
     last_s = packets[-1].duration or 0 if stream.type == "audio" else 0
     head = bytes(context.extradata or b"") if context else b""
+    start, light = None, None
     if stream.type == "video":
-        _try_decoding(stream, packets, problems)
+        start = _start(_family(format_), packets, head)
+        light = _try_decoding(stream, packets, problems if start != "picture" else [])
     return Track(
         kind=stream.type,
         format=format_,
@@ -149,9 +157,10 @@ def _track(container: InputContainer, index: int, packets: Packets, problems: li
         keyframes=sum(packet.is_keyframe for packet in packets),
         frame_ticks=usual,
         is_steady=len(steps) >= _FEWEST_STEPS and max(steps) - min(steps) <= max(2, usual // 50),
-        start=_start(_family(format_), packets, head) if stream.type == "video" else None,
-        size=(context.width, context.height) if context and stream.type == "video" else None,
+        start=start,
+        size=(context.width, context.height) if stream.type == "video" and context and context.width else None,
         channels=channel_count(context) if context and stream.type == "audio" else None,
+        light=light,
     )
 
 
@@ -187,8 +196,8 @@ def _kinds(codec: str, sample: bytes, head: bytes) -> list[int]:
     return [kind for unit in units if (kind := unit[0] >> 1 & 0x3F) < 32]
 
 
-def _try_decoding(stream: Any, packets: Packets, problems: list[Problem]) -> None:
-    """Decode the first picture: headers may be right above damage."""
+def _try_decoding(stream: Any, packets: Packets, problems: list[Problem]) -> int | None:
+    """Decode the first picture: headers may be right above damage. Return its transfer characteristics, if any."""
     context = stream.codec_context
     context.skip_frame = "DEFAULT"
     context.options = {"err_detect": "explode"}
@@ -196,5 +205,7 @@ def _try_decoding(stream: Any, packets: Packets, problems: list[Problem]) -> Non
         frames = context.decode(packets[0]) or context.decode(None)
         if not frames or frames[0].is_corrupt:
             problems.append(("picture-damaged", "its first picture cannot be decoded by itself"))
+        return int(frames[0].color_trc) if frames else None
     except av.FFmpegError as error:
         problems.append(("picture-damaged", f"its first picture cannot be decoded: {error.strerror}"))
+        return None

@@ -97,7 +97,7 @@ def _track_seam(stream: Stream, tracks: tuple[Track, Track, Facts], piece: Piece
     if before.tick != after.tick:
         findings.add("tracks-change", stream.place(piece), f"{piece.segment.uri} has another clock")
         return
-    if (before.codec, before.size, before.channels) != (after.codec, after.size, after.channels):
+    if _differ(before, after):
         told = f"{piece.segment.uri} has {_described(after)}, the segment before it {_described(before)}"
         findings.add("tracks-change", stream.place(piece), told)
     gap = apart(before.end, after.first, facts)
@@ -111,6 +111,12 @@ def _track_seam(stream: Stream, tracks: tuple[Track, Track, Facts], piece: Piece
         findings.add(
             "timestamps-uneven", stream.place(piece), f"{what} {'after' if gap > 0 else 'before'} the last ends"
         )
+
+
+def _differ(before: Track, after: Track) -> bool:
+    """Whether two tracks are coded otherwise, as far as both tell: parameters may stand before keyframes only."""
+    pairs = ((before.codec, after.codec), (before.size, after.size), (before.channels, after.channels))
+    return before.format != after.format or any(one != other and one and other for one, other in pairs)
 
 
 def _is_told(stream: Stream, piece: Piece, before: Track, facts: Facts, after: Track) -> bool:

@@ -13,6 +13,8 @@ from workplatform.hls_check.media import MediaPlaylist, Segment
 Role = Literal["video", "audio", "subtitles", "iframes"]
 # Moments of transport streams start again at this tick.
 _WRAP = 1 << 33
+# Real runs have some segments; without an end here, a hostile playlist costs the square of its length.
+_MOST_IN_A_RUN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Stream:
         longest_s = 1.5 * (self.playlist.target_s or math.inf)
         for first in range(len(self.pieces)):
             bits, run_s = 0, 0.0
-            for piece in self.pieces[first:]:
+            for piece in self.pieces[first : first + _MOST_IN_A_RUN]:
                 bits, run_s = bits + 8 * piece.size_bytes, run_s + piece.segment.duration_s
                 if run_s > longest_s:
                     break
