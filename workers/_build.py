@@ -20,6 +20,9 @@ from workplatform.errors import BuildFailedError, JobError
 _COOKIE: Final = "WORKPLATFORM_BUILD"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _QUOTED: Final = 3
+# What a line costs us has little to do with its length: `yes` would print for minutes before it is ended.
+_LEAST_LINE_BYTES: Final = 32
+_LOGGED: Final = 4000  # characters of a line in the log
 _PATIENCE_S: Final = 20.0
 _LOOK_S: Final = 0.05
 
@@ -41,6 +44,7 @@ def build(job: JobContext, place: Place, folder: Path, payload: DeployPayload, v
             on_stderr=meter.feed,
             cwd=folder,
             env=_environment(place, payload, variables),
+            blank_lines=True,
         )
     finally:
         end_builds(place)
@@ -73,11 +77,13 @@ class _Meter:
 
     def feed(self, line: str) -> None:
         """Take a line; raises BuildFailedError if it is one too many."""
-        self._printed += len(line.encode("utf-8", "replace")) + 1
+        self._printed += max(len(line.encode("utf-8", "replace")) + 1, _LEAST_LINE_BYTES)
         if self._printed > self._most_bytes:
             raise BuildFailedError(f"the build printed more than {self._most_bytes} bytes (buildOutput)")
-        self._last = [*self._last[1 - _QUOTED :], line]
-        self._job.log(line)
+        if line.strip():
+            self._last = [*self._last[1 - _QUOTED :], line]
+        for at in range(0, len(line) or 1, _LOGGED):
+            self._job.log(line[at : at + _LOGGED])
 
     @property
     def quoted(self) -> str:
@@ -107,4 +113,5 @@ def _bound(reason: str, payload: DeployPayload) -> str:
 
 
 def _exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"code {code}"
+    """Say how a build ended; a shell tells of a signal by a code above 128."""
+    return f"signal {-code}" if code < 0 else f"code {code}{f' (signal {code - 128})' if 128 < code < 160 else ''}"

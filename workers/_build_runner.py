@@ -36,7 +36,8 @@ def main(verdict: str, seconds: str, most_bytes: str, command: str) -> int:
     if reason:
         Path(verdict).write_text(reason, encoding="utf-8")
         return _ENDED
-    return build.wait()
+    code = build.wait()
+    return 128 - code if code < 0 else code  # as a shell tells of a signal
 
 
 def end_descendants() -> None:

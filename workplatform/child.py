@@ -22,6 +22,8 @@ from typing import Any, Final, Literal, NoReturn
 from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError
 from workplatform.shortage import is_caused_by_lack_of_space
 
+Stream = Literal["stdout", "stderr"]
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -48,14 +50,15 @@ class Command:
     words: Sequence[str]
     cwd: str | None
     env: Mapping[str, str]
+    blank_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line that the program printed."""
+class Lines:
+    """Lines that the program printed; what came at once is told at once."""
 
-    stream: Literal["stdout", "stderr"]
-    text: str
+    stream: Stream
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +206,12 @@ def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]
     except OSError as error:
         raise CommandFailedError(f"cannot start {command.words[0]}: {error.strerror}") from error
     tail: list[str] = []
-    for line in _lines(process, connection):
-        if line.stream == "stderr":
-            tail = [*tail[1 - _TAIL :], line.text]
-        connection.send(line)
+    for stream, texts in _lines(process, connection):
+        told = [text for text in texts if command.blank_lines or text.strip()]
+        if stream == "stderr":
+            tail = [*tail, *told][-_TAIL:]
+        if told:
+            connection.send(Lines(stream, told))
     return process.wait(), tuple(tail)
 
 
@@ -225,8 +230,11 @@ def _prepare_program() -> None:
     die_with_parent()
 
 
-def _lines(process: "subprocess.Popen[bytes]", worker: Connection) -> Iterator[Line]:
-    """Yield the lines of both streams as they come; carriage returns end lines too, as in progress displays."""
+def _lines(process: "subprocess.Popen[bytes]", worker: Connection) -> Iterator[tuple[Stream, list[str]]]:
+    """Yield the lines of both streams as they come, long ones in pieces.
+
+    Carriage returns end lines too, as in progress displays.
+    """
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - opened as pipes above
     rest: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     with selectors.DefaultSelector() as selector:
@@ -243,9 +251,12 @@ def _lines(process: "subprocess.Popen[bytes]", worker: Connection) -> Iterator[L
                 data = os.read(key.fd, _CHUNK)
                 if not data:
                     selector.unregister(key.fileobj)
-                *complete, rest[key.data] = (rest[key.data] + data).replace(b"\r", b"\n").split(b"\n")
-                if len(rest[key.data]) > _LONGEST_LINE or not data:
+                text = (rest[key.data] + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+                *complete, rest[key.data] = text.split(b"\n")
+                if len(rest[key.data]) > _LONGEST_LINE or (rest[key.data] and not data):
                     complete, rest[key.data] = [*complete, rest[key.data]], b""
-                for raw in complete:
-                    if raw.strip():
-                        yield Line(key.data, raw[:_LONGEST_LINE].decode("utf-8", "replace"))
+                yield key.data, [piece.decode("utf-8", "replace") for raw in complete for piece in _pieces(raw)]
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    return [line[at : at + _LONGEST_LINE] for at in range(0, len(line), _LONGEST_LINE)] or [line]

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import structlog
 
-from workplatform.child import Answer, Call, Command, Line, Returned, Told
+from workplatform.child import Answer, Call, Command, Lines, Returned, Told
 from workplatform.context import Completed, OnLine
 from workplatform.errors import ChildCrashedError, JobError
 from workplatform.nursery import Nurseling, nursery_of
@@ -18,7 +18,7 @@ from workplatform.nursery import Nurseling, nursery_of
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
-OnNews = Callable[[Line | Told], None]
+OnNews = Callable[[Lines | Told], None]
 
 _CALLS_PER_CHILD: Final = 200
 _POLL_S: Final = 0.1
@@ -56,14 +56,14 @@ class ChildPool:
     ) -> T:
         """Call a generator function in a child; what it yields is given to `on_report` as it comes."""
 
-        def on_news(news: Line | Told) -> None:
+        def on_news(news: Lines | Told) -> None:
             if isinstance(news, Told):
                 on_report(news.report)
 
         result: T = self._serve(Call(function, args, kwargs), check, on_news)
         return result
 
-    def run(
+    def run(  # noqa: PLR0913 - all that a program's run may differ in
         self,
         command: Sequence[str],
         *,
@@ -72,15 +72,17 @@ class ChildPool:
         on_stderr: OnLine | None,
         cwd: Path | None,
         env: Mapping[str, str] | None,
+        blank_lines: bool = False,
     ) -> Completed:
         """Run a program in a child's process group."""
         clean = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(env or {})
-        request = Command(tuple(command), str(cwd) if cwd else None, clean)
+        request = Command(tuple(command), str(cwd) if cwd else None, clean, blank_lines)
         handlers = {"stdout": on_stdout, "stderr": on_stderr}
 
-        def on_news(news: Line | Told) -> None:
-            if isinstance(news, Line) and (handler := handlers[news.stream]):
-                handler(news.text)
+        def on_news(news: Lines | Told) -> None:
+            if isinstance(news, Lines) and (handler := handlers[news.stream]):
+                for text in news.texts:
+                    handler(text)
 
         returncode, tail = self._serve(request, check, on_news)
         return Completed(returncode, tail)
@@ -145,7 +147,7 @@ class _Child:
             while True:
                 while not self._connection.poll(_POLL_S):
                     check()
-                answer: Line | Told | Answer = self._connection.recv()
+                answer: Lines | Told | Answer = self._connection.recv()
                 if isinstance(answer, Answer):
                     self._runs_program = False
                     return answer

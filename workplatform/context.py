@@ -216,10 +216,12 @@ class JobContext:
         on_stderr: OnLine | None = None,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        blank_lines: bool = False,
     ) -> Completed:
         """Run a program to its end in a process group of its own, with a clean environment (PATH, HOME, LANG + `env`).
 
-        Lines of its output are given to the callbacks as they come, in the handler's thread. The group is killed when
+        Lines of its output are given to the callbacks as they come, in the handler's thread, blank ones only with
+        `blank_lines`, those of more than 8 KiB in pieces. The group is killed when
         the attempt has to end, and when the worker dies. A non-zero exit is returned, not raised.
         """
         self.check_cancelled()
@@ -230,6 +232,7 @@ class JobContext:
             on_stderr=on_stderr,
             cwd=cwd,
             env=env,
+            blank_lines=blank_lines,
         )
 
     def isolated(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

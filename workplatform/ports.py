@@ -125,7 +125,7 @@ class Completed:
 class Children(Protocol):
     """Runs work outside the worker process."""
 
-    def run(
+    def run(  # noqa: PLR0913 - all that a program's run may differ in
         self,
         command: Sequence[str],
         *,
@@ -134,6 +134,7 @@ class Children(Protocol):
         on_stderr: OnLine | None,
         cwd: Path | None,
         env: Mapping[str, str] | None,
+        blank_lines: bool = False,
     ) -> Completed:
         """Run a program."""
 
