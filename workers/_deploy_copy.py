@@ -1,7 +1,8 @@
 """Deploys into a folder where it is: a working copy that goes back to what it was if anything goes wrong."""
 
+import os
 import re
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any, Final
 from workers._build import build, end_builds
 from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
+from workers._deploy_left_out import say_what_is_left_out
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult, Stashed
 from workers._deploy_place import Place
-from workers._deploy_snapshot import empty, forget, give_back, mark_of, marks, take
-from workers._git import Git, drop_stale_locks, without_filters
+from workers._deploy_restoring import begin, bring, keep, own_git, restore
+from workers._deploy_snapshot import forget, mark_of, marks, take
+from workers._git import Git, drop_stale_locks
 from workers._git_fetch import WANTED
-from workers._git_reading import Change, changes, facts, others
+from workers._git_reading import all_changes, changes, facts, uncommitted
 from workers._git_stash import in_the_way, set_aside
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError
+from workplatform.errors import BadInputError, BuildFailedError, CommandFailedError, JobError
 
 _RESTORED_WITHIN: Final = timedelta(minutes=5)
 
@@ -32,13 +35,14 @@ class WorkingCopy:
     place: Place
     payload: DeployPayload
 
-    def recover(self) -> None:
-        """Undo what an attempt left half done whose worker died."""
+    def recover(self) -> DeployResult | None:
+        """Undo what an attempt left half done whose worker died; nothing of it is done already."""
         end_builds(self.place)
         under_way = self.place.journal.read()
         if under_way is not None:
             self.job.log("an earlier deploy was cut off: putting back what was there before it")
-            self._restore(self.job, under_way)
+            restore(self.job, self.git, self.place, under_way)
+        return None
 
     def deploy(self, commit: str) -> DeployResult:
         """Check out a commit, build and check it; puts back what was there if that fails, and says so."""
@@ -50,18 +54,21 @@ class WorkingCopy:
             self._prepare(journal, commit)
             stashed = self._check_out(commit, journal)
             self._build_and_check(commit)
+            own = self._own()
+            left = self._left(own)
             self.job.confirm()
+            self.place.built.write({"marks": left})
+            self.place.journal.close()
         except Exception as error:
             calm = self.job.closing(_RESTORED_WITHIN)
-            told = self._restore(calm, self.place.journal.read() or journal)
+            told = restore(calm, self.git.calmly(calm), self.place, self.place.journal.read() or journal)
             calm.log(told)
             raise_with(told, error)
             raise
-        return self._finish(commit, previous, stashed)
+        return self._result(own, commit, previous, stashed)
 
     def _own(self) -> Git:
-        """Return git for the working copy, whatever its configuration says by now."""
-        return without_filters(self.git.within(self.place.directory / ".git", self.place.directory))
+        return own_git(self.git, self.place)
 
     def _require_usable(self) -> str | None:
         """Return the commit that is checked out, None in an empty folder; raises BadInputError for anything else."""
@@ -86,7 +93,13 @@ class WorkingCopy:
             "stashed": None,
             "kept": None,
         }
-        return journal | {"existed": self.place.directory.is_dir(), "known": [], "unknown": [], "copied": []}
+        return journal | {
+            "existed": self.place.directory.is_dir(),
+            "known": [],
+            "unknown": [],
+            "copied": [],
+            "gone": [],
+        }
 
     def _prepare(self, journal: dict[str, Any], commit: str) -> None:
         """Copy aside what git could not bring back, and note what is about to change."""
@@ -95,10 +108,12 @@ class WorkingCopy:
             own = self._own()
             journal |= {"branch": _branch_of(self.place.directory), **self._local(own, commit)}
             local = [*journal["known"], *journal["unknown"]]
+            journal["gone"] = [name for name in journal["known"] if not os.path.lexists(self.place.directory / name)]
             if self.payload.build_command is not None:
-                journal["kept"] = self.job.isolated(others, self.place.directory / ".git", own.env)
+                journal["kept"] = self.job.isolated(uncommitted, self.place.directory / ".git", own.env)
+                keep(self.git, self.place, journal["previous"])
             journal["copied"] = _outermost([*local, *(journal["kept"] or [])])
-            self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot)
+            self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot, self.place.index)
         journal["phase"] = "changing"
         self.place.journal.write(journal)
 
@@ -108,7 +123,7 @@ class WorkingCopy:
         A repository in a folder of its own stays where it is. What git was told to ignore does too, unless the commit
         has something in its place.
         """
-        found = self._changes(own)
+        found = self.job.isolated(all_changes, self.place.directory / ".git", own.env)
         known = [change.path for change in found if change.is_known]
         unknown = {change.path for change in found if not change.is_known}
         for name in sorted(name for name in unknown if name.endswith("/")):
@@ -118,17 +133,14 @@ class WorkingCopy:
         return {"known": known, "unknown": sorted(unknown)}
 
     def _check_out(self, commit: str, journal: dict[str, Any]) -> Stashed | None:
-        folder = self.place.directory
-        if not (folder / ".git").is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            self._allowed(self.git).run("init", "--quiet", "--template=", folder)
+        if not (self.place.directory / ".git").is_dir():
+            begin(self.git, self.place)
         own = self._own()
-        own.run("config", "remote.origin.url", self.payload.repo_url or "")
-        options = ("--no-tags", "--force", "--quiet", "--no-write-fetch-head", "--upload-pack=git-upload-pack", "--")
-        self._allowed(own).run("fetch", *options, self.place.repository, f"+{WANTED}:{WANTED}")
+        own.run("config", "--replace-all", "remote.origin.url", self.payload.repo_url or "")
+        bring(own, self.place, WANTED)
         stashed = self._stash(own, journal)
         own.run("checkout", "--quiet", "--force", "--detach", commit)
-        self._say_what_stays_out()
+        say_what_is_left_out(self.job, self.place.directory)
         return stashed
 
     def _stash(self, own: Git, journal: dict[str, Any]) -> Stashed | None:
@@ -139,7 +151,7 @@ class WorkingCopy:
             return name not in built or mark_of(self.place.directory / name) != built[name]
 
         known, unknown = ([name for name in journal[kind] if is_local(name)] for kind in ("known", "unknown"))
-        local = sorted([*known, *unknown])
+        local = sorted({*known, *unknown})
         if not local:
             return None
         commit = self.job.isolated(
@@ -168,15 +180,23 @@ class WorkingCopy:
             self.job.progress(90)
             check_health(self.job, self.payload.health_check, {"commit": commit, "release": ""})
 
-    def _finish(self, commit: str, previous: str | None, stashed: Stashed | None) -> DeployResult:
-        """Note what the build made, and that nothing is under way any more."""
-        own = self._own()
-        names = [change.path for change in self._changes(own)]
-        left = self.job.isolated(marks, self.place.directory, names)
-        self.place.built.write({"marks": left})
-        self.place.journal.close()
-        self.job.isolated(forget, self.place.snapshot)
-        found = self.job.isolated(facts, self.place.directory / ".git", own.env, commit, previous, MOST_LISTED)
+    def _left(self, own: Git) -> dict[str, list[int] | None]:
+        """Return what the build left, by which it can be told from local changes; raises BuildFailedError."""
+        git_dir = self.place.directory / ".git"
+        if git_dir.is_symlink():
+            raise BuildFailedError("the build put a link in place of the working copy's repository")
+        try:
+            names = [change.path for change in self.job.isolated(changes, git_dir, own.env)]
+        except CommandFailedError as error:
+            raise BuildFailedError(f"the build broke the working copy's repository: {error.message}") from error
+        return self.job.isolated(marks, self.place.directory, names)
+
+    def _result(self, own: Git, commit: str, previous: str | None, stashed: Stashed | None) -> DeployResult:
+        """Tell what was done; it is, whatever becomes of the job now."""
+        calm = self.job.closing(_RESTORED_WITHIN)
+        with suppress(JobError):  # the next copy is made in its place
+            calm.isolated(forget, self.place.snapshot)
+        found = calm.isolated(facts, self.place.directory / ".git", own.env, commit, previous, MOST_LISTED)
         return DeployResult(
             commit=commit,
             previous_commit=previous,
@@ -190,40 +210,6 @@ class WorkingCopy:
             rolled_back=False,
             stashed=stashed,
         )
-
-    def _restore(self, job: JobContext, journal: Mapping[str, Any]) -> str:
-        """Bring back what was there, and say it; goes on where an earlier try was cut off."""
-        previous, folder = journal["previous"], self.place.directory
-        if journal["phase"] == "changing" and previous is None:
-            job.isolated(empty, folder, but_itself=journal["existed"])
-        elif journal["phase"] == "changing":
-            drop_stale_locks(folder / ".git")
-            own = without_filters(self.git.within(folder / ".git", folder).calmly(job))
-            own.run("checkout", "--quiet", "--force", "--detach", previous)
-            if journal["branch"]:
-                own.run("symbolic-ref", "HEAD", journal["branch"])  # it is where it was: nothing moves branches
-            copied, kept = journal["copied"], journal["kept"]
-            job.isolated(give_back, folder, own.env, copied=copied, kept=kept, snapshot=self.place.snapshot)
-        self.place.journal.close()
-        job.isolated(forget, self.place.snapshot)
-        if previous is None:
-            return "nothing was deployed before, and nothing is now"
-        kept = f" (local changes are kept as stash {stash['commit']})" if (stash := journal.get("stashed")) else ""
-        return f"commit {previous[:10]} and what was built from it are back{kept}"
-
-    def _changes(self, own: Git) -> list[Change]:
-        return self.job.isolated(changes, self.place.directory / ".git", own.env)
-
-    def _allowed(self, git: Git) -> Git:
-        """Return git that may fetch from folders: from our own repository."""
-        return Git(git.job, {**git.env, "GIT_ALLOW_PROTOCOL": "file"}, git.hidden)
-
-    def _say_what_stays_out(self) -> None:
-        if (self.place.directory / ".gitmodules").is_file():
-            self.job.log("the repository has submodules; they are not fetched, their folders stay empty")
-        attributes = self.place.directory / ".gitattributes"
-        if attributes.is_file() and "filter=" in attributes.read_text("utf-8", "replace"):
-            self.job.log("the repository asks for filters (Git LFS?); none runs, files are as they are committed")
 
 
 def _branch_of(folder: Path) -> str | None:

@@ -13,6 +13,7 @@ from workplatform.errors import HealthCheckError
 from workplatform.outbound import failure_reason
 
 _ONE_WITHIN: Final = timedelta(seconds=10)
+_LEAST_S: Final = 0.1
 _SLICE_S: Final = 0.2
 
 
@@ -25,7 +26,8 @@ def check_health(job: JobContext, check: HealthCheck, names: Mapping[str, str]) 
     asked = 0
     while True:
         asked += 1
-        answer = _ask(job, url, check.status)
+        within = timedelta(seconds=max(ends - time.monotonic(), _LEAST_S))
+        answer = _ask(job, url, check.status, min(within, _ONE_WITHIN))
         if answer is None:
             job.log(f"{url} is well: {check.status} at request {asked}")
             return
@@ -36,10 +38,10 @@ def check_health(job: JobContext, check: HealthCheck, names: Mapping[str, str]) 
         _wait(job, min(check.interval, max(ends - time.monotonic(), 0)))
 
 
-def _ask(job: JobContext, url: str, status: int) -> str | None:
+def _ask(job: JobContext, url: str, status: int, within: timedelta) -> str | None:
     """Return what is wrong; None if nothing is."""
     try:
-        with job.http(within=_ONE_WITHIN) as session, session.get(url, allow_redirects=False, stream=True) as answer:
+        with job.http(within=within) as session, session.get(url, allow_redirects=False, stream=True) as answer:
             return None if answer.status_code == status else f"it answered {answer.status_code}, not {status}"
     except requests.RequestException as error:
         return failure_reason(error)

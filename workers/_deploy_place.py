@@ -43,6 +43,11 @@ class Place:
         return self.state / "snapshot"
 
     @property
+    def index(self) -> Path:
+        """A copy of the working copy's index: what is staged there, or in conflict."""
+        return self.state / "index"
+
+    @property
     def journal(self) -> "Journal":
         """What is under way, if something is."""
         return Journal(self.state / "journal.json")
@@ -124,8 +129,11 @@ def remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for folder, _, _ in os.walk(path):
-        os.chmod(folder, 0o700, follow_symlinks=True)  # noqa: PTH101 - of names that need not be text
+    path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for inner in (Path(folder, name) for name in names):
+            if not inner.is_symlink():
+                inner.chmod(0o700)  # before the walk looks into it
     shutil.rmtree(path)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Any, Final
 from workers._build import build, end_builds
 from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
+from workers._deploy_left_out import say_what_is_left_out
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult
 from workers._deploy_place import Journal, Place, sync_folder
 from workers._deploy_snapshot import forget
 from workers._git import Git
-from workers._git_reading import facts
+from workers._git_reading import Facts, facts
 from workplatform.clock import CLOCK
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, JobError
+from workplatform.errors import BadInputError, CommandFailedError, JobError
 
 _CLEANED_WITHIN: Final = timedelta(minutes=5)
 _NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}(\.[0-9]+)?")
@@ -32,20 +34,32 @@ class Releases:
     place: Place
     payload: DeployPayload
 
-    def recover(self) -> None:
-        """Remove the release that an attempt left half made whose worker died, unless it is the current one."""
+    def recover(self) -> DeployResult | None:
+        """Remove the release that an attempt left half made whose worker died, unless it is the current one.
+
+        Returns the result if that attempt was one of this very job's, which must not switch twice.
+        """
         end_builds(self.place)
         under_way = self.place.journal.read()
-        if under_way is not None:
+        if under_way is None:
+            return None
+        has_switched = under_way["release"] == self._current()
+        if has_switched and under_way.get("job") == self.job.id:
+            return self._conclude(under_way)
+        if not under_way.get("rolledBack"):
             self._clear(self.job, str(under_way["release"]))
+        elif has_switched:
+            self._put_first(str(under_way["left"]))
+        self.place.journal.close()
+        return None
 
     def deploy(self, commit: str) -> DeployResult:
         """Make a release, build and check it, and switch to it; nothing is switched if anything fails."""
         self._require_usable()
-        before = self._current()
         name = self._new_name(commit)
         self.job.stage("checking out")
-        self.place.journal.write({"release": name})
+        journal = {"release": name, "commit": commit, "job": self.job.id, **self._before()}
+        self.place.journal.write(journal)
         try:
             self._check_out(name, commit)
             self._build_and_check(name, commit)
@@ -58,9 +72,7 @@ class Releases:
             told = self._clear(self.job.closing(_CLEANED_WITHIN), name)
             raise_with(told, error)
             raise
-        self.place.journal.close()
-        self._prune()
-        return self._result(name, commit, before, rolled_back=False)
+        return self._conclude(journal)
 
     def roll_back(self) -> DeployResult:
         """Switch to the release that was current before; the one that is left is never gone back to."""
@@ -72,11 +84,12 @@ class Releases:
         if current is None or not good:
             raise BadInputError("there is no earlier release to go back to")
         earlier = good[-1]
+        journal = {"release": earlier["release"], "commit": earlier["commit"], "job": self.job.id, **self._before()}
         self.job.confirm()
+        self.place.journal.write({**journal, "rolledBack": True})
         self._switch(earlier["release"])
-        self._list([{**listed[at], "wasLeft": True}, *listed[:at], *listed[at + 1 :]])
         self.job.log(f"switched from {current} back to {earlier['release']}")
-        return self._result(earlier["release"], earlier["commit"], current, rolled_back=True, was=listed[at]["commit"])
+        return self._conclude({**journal, "rolledBack": True})
 
     @property
     def _folder(self) -> Path:
@@ -95,7 +108,11 @@ class Releases:
             raise BadInputError(f"{self.payload.directory}/current is no link; move it away first")
         if self._folder.is_symlink() or (self._folder.exists() and not self._folder.is_dir()):
             raise BadInputError(f"{self.payload.directory}/releases is no folder; move it away first")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise BadInputError(f"{self.payload.directory}/releases cannot be made: {reason}") from error
 
     def _current(self) -> str | None:
         return self._link.readlink().name if self._link.is_symlink() else None
@@ -104,6 +121,12 @@ class Releases:
         """Return the releases that are there, the one that was current last at the end."""
         listed: list[dict[str, Any]] = (self._register.read() or {}).get("releases", [])
         return [entry for entry in listed if (self._folder / entry["release"]).is_dir()]
+
+    def _before(self) -> dict[str, str | None]:
+        """Return what is current, for the journal of what comes."""
+        current = self._current()
+        commits = {entry["release"]: entry["commit"] for entry in self._listed()}
+        return {"left": current, "previous": commits.get(current)}
 
     def _list(self, entries: list[dict[str, Any]]) -> None:
         self._register.write({"releases": entries})
@@ -129,6 +152,7 @@ class Releases:
         inside = self.git.within(self.place.repository, folder)
         fresh = Git(self.job, {**inside.env, "GIT_INDEX_FILE": str(self.job.workdir / "index")}, inside.hidden)
         fresh.run("read-tree", "--reset", "-u", commit)
+        say_what_is_left_out(self.job, folder)
 
     def _build_and_check(self, name: str, commit: str) -> None:
         if self.payload.build_command is not None:
@@ -143,7 +167,7 @@ class Releases:
 
     def _switch(self, name: str) -> None:
         """Point `current` to a release in one step: whoever opens it sees the old one or the new one."""
-        beside = self._link.with_name(f".current.{self.job.id}")
+        beside = self._link.with_name(".current.new")
         beside.unlink(missing_ok=True)
         beside.symlink_to(Path("releases") / name)
         os.replace(beside, self._link)  # noqa: PTH105 - the link itself, wherever it leads
@@ -160,24 +184,39 @@ class Releases:
         job.log(told)
         return told
 
-    def _prune(self) -> None:
+    def _prune(self, calm: JobContext) -> None:
         """Remove the oldest releases; what cannot be removed stays, and the next deploy tries again."""
         listed, current = self._listed(), self._current()
         doomed = [entry for entry in listed if entry["release"] != current]
         doomed = doomed[: max(len(listed) - self.payload.keep_releases, 0)]
         try:
             for entry in doomed:
-                self.job.isolated(forget, self._folder / entry["release"])
+                calm.isolated(forget, self._folder / entry["release"])
         except JobError as error:
-            self.job.log(f"an old release stays: {error.message}")
+            calm.log(f"an old release stays: {error.message}")
         self._list(self._listed())
 
-    def _result(
-        self, name: str, commit: str, before: str | None, *, rolled_back: bool, was: str | None = None
-    ) -> DeployResult:
+    def _conclude(self, journal: Mapping[str, Any]) -> DeployResult:
+        """Do what is left to do after the switch, and tell; may be repeated, and nothing takes the switch back."""
+        calm = self.job.closing(_CLEANED_WITHIN)
+        if journal.get("rolledBack"):
+            self._put_first(str(journal["left"]))
+        else:
+            self._prune(calm)
+        result = self._result(calm, journal)
+        self.place.journal.close()
+        return result
+
+    def _put_first(self, name: str) -> None:
+        """Have a release be the first to go, and none to go back to."""
+        listed = self._listed()
+        left = [{**entry, "wasLeft": True} for entry in listed if entry["release"] == name]
+        self._list([*left, *(entry for entry in listed if entry["release"] != name)])
+
+    def _result(self, calm: JobContext, journal: Mapping[str, Any]) -> DeployResult:
+        name, commit, previous = journal["release"], journal["commit"], journal["previous"]
         listed = {entry["release"]: entry for entry in self._listed()}
-        previous = was or (listed[before]["commit"] if before in listed else None)
-        found = self.job.isolated(facts, self.place.repository, self.git.env, commit, previous, MOST_LISTED)
+        found = self._facts(calm, commit, previous)
         return DeployResult(
             commit=commit,
             previous_commit=previous,
@@ -188,6 +227,13 @@ class Releases:
             changed_files_total=found.total,
             duration=0,
             release=name,
-            rolled_back=rolled_back,
+            rolled_back=bool(journal.get("rolledBack")),
             stashed=None,
         )
+
+    def _facts(self, calm: JobContext, commit: str, previous: str | None) -> Facts:
+        try:
+            return calm.isolated(facts, self.place.repository, self.git.env, commit, previous, MOST_LISTED)
+        except CommandFailedError:
+            calm.log(f"our store has commit {commit[:10]} no more: what it was is not known")
+            return Facts("", "", (), 0)

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -16,37 +18,50 @@ _FICLONE: Final = 0x4004_9409  # ioctl_ficlone(2)
 _BLOCK: Final = 1 << 20
 
 
-def take(directory: Path, names: Sequence[str], snapshot: Path) -> None:
-    """Copy files and folders aside, by reference where the file system can (btrfs, XFS)."""
+def take(directory: Path, names: Sequence[str], snapshot: Path, index: Path) -> None:
+    """Copy files and folders aside, by reference where the file system can (btrfs, XFS), and git's index."""
     remove(snapshot)
     snapshot.mkdir(parents=True)
+    index.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        shutil.copy(directory / ".git" / "index", index)
     for name in names:
         source, target = directory / name, snapshot / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir() and not source.is_symlink():
+        if _is_folder(source):
             shutil.copytree(source, target, symlinks=True, copy_function=_copy, ignore=_only_what_can_be_copied)
-        elif source.is_symlink() or source.is_file():
+            _give_folders_to_their_owners(source, target)
+        elif _can_be_copied(source):
             _copy(source, target)
 
 
 def give_back(
-    directory: Path, env: Mapping[str, str], *, copied: Sequence[str], kept: Sequence[str] | None, snapshot: Path
+    directory: Path,
+    env: Mapping[str, str],
+    *,
+    copied: Sequence[str],
+    gone: Sequence[str],
+    kept: Sequence[str] | None,
+    snapshot: Path,
 ) -> None:
-    """Put the copies back in place of what is there. May be repeated after a crash.
+    """Put back what was copied, and remove what was `gone`. May be repeated after a crash.
 
-    With `kept` everything else that git does not know is removed, but what is named there.
+    What still is as its copy stays, since a program may have it open. With `kept` everything else that git does not
+    know is removed, but what is named there.
     """
     if kept is not None:
         spared = {*kept, *copied}
         for name in others(directory / ".git", env):
             if name not in spared:
                 remove(directory / name)
+    for name in gone:
+        if all(_is_folder(directory / parent) for parent in Path(name).parents):
+            remove(directory / name)
     for name in copied:
         copy, target = snapshot / name, directory / name
-        if copy.is_symlink() or copy.exists():
-            remove(target)
+        if os.path.lexists(copy):
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy.rename(target)
+            _put_back(copy, target)
 
 
 def empty(directory: Path, *, but_itself: bool) -> None:
@@ -77,9 +92,65 @@ def mark_of(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
+def _put_back(copy: Path, target: Path) -> None:
+    """Have a file, or a folder with all in it, as its copy is, which stays: a crash may have this begin again."""
+    if not _is_folder(copy):
+        if not _is_same(copy, target):
+            remove(target)
+            _link(copy, target)
+        return
+    if not _is_folder(target):
+        remove(target)
+        target.mkdir()
+    names = {entry.name for entry in copy.iterdir()}
+    for entry in list(target.iterdir()):
+        if entry.name not in names and (_is_folder(entry) or _can_be_copied(entry)):
+            remove(entry)
+    for name in names:
+        _put_back(copy / name, target / name)
+    _own_as(copy, target)
+    shutil.copystat(copy, target)
+
+
+def _is_same(copy: Path, target: Path) -> bool:
+    """Whether a file needs not be put back; its time of change is set right if nothing else differs."""
+    try:
+        old, now = copy.lstat(), target.lstat()
+    except FileNotFoundError:
+        return False
+    if (old.st_mode, old.st_size) != (now.st_mode, now.st_size):
+        return False
+    if stat.S_ISLNK(old.st_mode):
+        return copy.readlink() == target.readlink()
+    # Nothing sets the time of a change to the inode but the change: since the copy was made there was none.
+    is_untouched = now.st_ctime_ns < old.st_ctime_ns and now.st_mtime_ns == old.st_mtime_ns
+    if not is_untouched and not _has_same_bytes(copy, target):
+        return False
+    if now.st_mtime_ns != old.st_mtime_ns:
+        os.utime(target, ns=(old.st_atime_ns, old.st_mtime_ns))
+    return True
+
+
+def _has_same_bytes(one: Path, other: Path) -> bool:
+    with one.open("rb") as first, other.open("rb") as second:
+        while (block := first.read(_BLOCK)) == second.read(_BLOCK):
+            if not block:
+                return True
+    return False
+
+
+def _link(copy: Path, target: Path) -> None:
+    """Have the copy under a second name; a file system without such names gets another copy."""
+    try:
+        os.link(copy, target, follow_symlinks=False)
+    except OSError:
+        _copy(copy, target)
+
+
 def _copy(source: Any, target: Any, *, follow_symlinks: bool = False) -> Any:  # noqa: ARG001 - copytree's signature
     if os.path.islink(source):  # noqa: PTH114 - copytree gives either kind of path
         shutil.copy2(source, target, follow_symlinks=False)
+        _own_as(source, target)
         return target
     with open(source, "rb") as old, open(target, "wb") as new:  # noqa: PTH123 - see above
         try:
@@ -87,6 +158,7 @@ def _copy(source: Any, target: Any, *, follow_symlinks: bool = False) -> Any:  #
         except OSError:
             # Into the file that is open: ext4 would write one that is emptied once more to the disk when it is closed.
             _pour(old, new)
+    _own_as(source, target)
     shutil.copystat(source, target, follow_symlinks=False)
     return target
 
@@ -102,11 +174,28 @@ def _pour(old: BinaryIO, new: BinaryIO) -> None:
         raise
 
 
+def _give_folders_to_their_owners(source: Path, target: Path) -> None:
+    for folder, _, _ in os.walk(target):
+        _own_as(source / Path(folder).relative_to(target), folder)
+
+
+def _own_as(source: Any, target: Any) -> None:
+    """Have the owner of one file own another, if we may do that."""
+    status = os.lstat(source)
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _can_be_copied(path: Path) -> bool:
+    """Whether a path is a file or a link: copying a socket, a pipe or a device would wait for ever."""
+    return path.is_symlink() or path.is_file()
+
+
 def _only_what_can_be_copied(folder: Any, names: list[str]) -> list[str]:
-    """Leave out sockets, pipes and devices: copying one would wait for ever."""
-    skipped = []
-    for name in names:
-        path = Path(folder) / name
-        if not (path.is_symlink() or path.is_file() or path.is_dir()):
-            skipped.append(name)
-    return skipped
+    paths = (Path(folder) / name for name in names)
+    return [path.name for path in paths if not (_is_folder(path) or _can_be_copied(path))]

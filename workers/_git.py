@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _NOTHING: Final = "/dev/null"
 _SETTINGS: Final = (
     ("advice.detachedHead", "false"),
     ("commit.gpgSign", "false"),
+    ("core.alternateRefsCommand", ":"),
     ("core.askPass", ""),
     ("core.attributesFile", _NOTHING),
     ("core.autocrlf", "false"),
@@ -40,7 +42,8 @@ _SETTINGS: Final = (
     ("fetch.fsck.zeroPaddedFilemode", "ignore"),
     ("fetch.recurseSubmodules", "false"),
     ("gc.autoDetach", "false"),
-    ("http.lowSpeedLimit", "1000"),
+    # A server that packs for minutes sends no more than a sign of life now and then.
+    ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "60"),
     ("http.postBuffer", "52428800"),
     ("http.sslVerify", "true"),
@@ -146,6 +149,8 @@ def git_for(job: JobContext, *, safe: Sequence[Path]) -> Git:
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
         "HOME": str(job.workdir),
@@ -197,11 +202,12 @@ def ssh_command(key: Path | None, known_hosts: Path | None) -> str:
     """Return the ssh to use: it asks nothing, reads no configuration, and refuses hosts that it does not know."""
     options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ForwardAgent=no"]
     options += ["ClearAllForwardings=yes", "PermitLocalCommand=no", "UpdateHostKeys=no"]
+    options += ["ServerAliveInterval=15", "ServerAliveCountMax=4"]
     if key is not None:
-        options += ["IdentitiesOnly=yes", f"IdentityFile={key}", "IdentityAgent=none"]
+        options += ["IdentitiesOnly=yes", f"IdentityFile={_for_ssh(key)}", "IdentityAgent=none"]
     if known_hosts is not None:
-        options.append(f"UserKnownHostsFile={known_hosts}")
-    return " ".join(["ssh", "-F", _NOTHING, *(f"-o '{option}'" for option in options)])
+        options.append(f"UserKnownHostsFile={_for_ssh(known_hosts)}")
+    return shlex.join(["ssh", "-F", _NOTHING, *(word for option in options for word in ("-o", option))])
 
 
 def drop_stale_locks(git_dir: Path) -> None:
@@ -215,6 +221,11 @@ def own_authorities() -> dict[str, str]:
     """Return the variable that has git trust the authorities that the operator named for the platform."""
     file = os.environ.get("SSL_CERT_FILE")
     return {"GIT_SSL_CAINFO": file} if file else {}
+
+
+def _for_ssh(path: Path) -> str:
+    """Return a path as ssh's settings have it: blanks would end it, and percent signs begin a variable."""
+    return f'"{str(path).replace("%", "%%")}"'
 
 
 def _config_line(name: str, value: str) -> str:

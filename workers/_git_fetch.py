@@ -17,6 +17,7 @@ from workers._git import (
     with_key,
     with_token,
 )
+from workers._git_folders import repository_in
 from workers._git_names import Remote, remote_of
 from workplatform.context import JobContext
 from workplatform.errors import (
@@ -45,7 +46,7 @@ def fetch(job: JobContext, git: Git, repository: Path, payload: DeployPayload) -
     inside = git.within(repository)
     with ExitStack() as stack:
         if remote.scheme == "file":
-            address = str(job.place(remote.address))
+            address = str(repository_in(job, job.place(remote.address)))
             ready = Git(job, {**inside.env, "GIT_ALLOW_PROTOCOL": "file"}, inside.hidden)
             _fetch(job, ready, address, payload)
         elif remote.scheme == "ssh":
@@ -66,7 +67,7 @@ def fetch(job: JobContext, git: Git, repository: Path, payload: DeployPayload) -
 
 def _make(git: Git, repository: Path) -> None:
     """Make the repository, or take it over with a configuration that is ours, whoever wrote into it meanwhile."""
-    if not (repository / "HEAD").is_file():
+    if not ((repository / "HEAD").is_file() and (repository / "objects").is_dir()):
         git.run("init", "--bare", "--quiet", "--template=", repository)
     drop_stale_locks(repository)
     config = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfilemode = true\n"
@@ -77,7 +78,8 @@ def _make(git: Git, repository: Path) -> None:
 
 def _fetch(job: JobContext, git: Git, address: str, payload: DeployPayload) -> None:
     """Fetch what the payload names; a commit that the server does not give by name is looked for in everything."""
-    begin = ("fetch", "--no-tags", "--force", "--prune", "--progress", "--no-write-fetch-head", "--", address)
+    options = ("--no-tags", "--force", "--prune", "--progress", "--no-write-fetch-head", "--update-shallow")
+    begin = ("fetch", *options, "--", address)
     everything = ("+refs/heads/*:refs/deploy/heads/*", "+refs/tags/*:refs/deploy/tags/*")
     if payload.branch is not None:
         refspecs: tuple[str, ...] = (f"+refs/heads/{payload.branch}:{WANTED}",)

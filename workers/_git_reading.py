@@ -4,12 +4,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final, cast
 
 import git
-from git.exc import GitCommandError
+from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
 from workplatform.errors import CommandFailedError
+
+_LONGEST_TEXT: Final = 500
+_SUBMODULE: Final = "160000 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +37,39 @@ class Change:
 def facts(git_dir: Path, env: Mapping[str, str], commit: str, previous: str | None, most: int) -> Facts:
     """Return what a commit is, and what it changes; nothing differs where the earlier one is not there any more."""
     with open_repository(git_dir, env) as repository:
-        found = repository.commit(commit)
-        author = f"{found.author.name or ''} <{found.author.email or ''}>".strip()
-        subject = str(found.summary)
+        # GitPython's own commits break at encodings that nobody knows.
+        told = ("-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an <%ae>%x00%s%x00", "--end-of-options")
+        author, subject, _ = execute(repository, "log", *told, commit).split(b"\0", 2)
         paths: list[str] = []
         if previous is not None and _has_commit(repository, previous):
             # GitPython's own diff breaks at names with a line end.
             options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--end-of-options", previous, commit)
             paths = [_text(name) for name in words(repository, "diff-tree", *options)]
-        return Facts(_text(author), _text(subject), tuple(paths[:most]), len(paths))
+        return Facts(_shortened(author), _shortened(subject), tuple(paths[:most]), len(paths))
 
 
 def changes(git_dir: Path, env: Mapping[str, str]) -> list[Change]:
     """Return what differs from HEAD, and what git does not know and was not told to ignore."""
+    # In submodules git would obey their own configuration; a checkout leaves their files as they are.
+    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty")
     with open_repository(git_dir, env) as repository:
-        listed = words(repository, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+        listed = words(repository, "status", *options)
     return [Change(entry[3:], not entry.startswith("??")) for entry in listed]
+
+
+def all_changes(git_dir: Path, env: Mapping[str, str]) -> list[Change]:
+    """Return the same, changes of files too that git was told to take for unchanged: a checkout would lose them.
+
+    It looks at these again from then on.
+    """
+    with open_repository(git_dir, env) as repository:
+        listed = [(entry[0], entry[2:]) for entry in words(repository, "ls-files", "-v", "-z")]
+        assumed = [name for tag, name in listed if tag.islower()]
+        skipped = [name for tag, name in listed if tag in "Ss" and os.path.lexists(git_dir.parent / name)]
+        for option, names in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
+            if names:
+                _update_index(repository, option, names)
+    return changes(git_dir, env)
 
 
 def others(git_dir: Path, env: Mapping[str, str]) -> list[str]:
@@ -57,9 +78,20 @@ def others(git_dir: Path, env: Mapping[str, str]) -> list[str]:
         return [name.rstrip("/") for name in words(repository, "ls-files", "-z", "--others", "--directory")]
 
 
+def uncommitted(git_dir: Path, env: Mapping[str, str]) -> list[str]:
+    """Return the same, and the submodules whose files are there: of these git does not bring back any either."""
+    with open_repository(git_dir, env) as repository:
+        staged = (entry.partition("\t") for entry in words(repository, "ls-files", "-z", "--stage"))
+        modules = [name for entry, _, name in staged if entry.startswith(_SUBMODULE)]
+    return [*others(git_dir, env), *(name for name in modules if _is_filled(git_dir.parent / name))]
+
+
 def open_repository(git_dir: Path, env: Mapping[str, str]) -> git.Repo:
-    """Open a repository whose git gets these variables; close it by `with`."""
-    repository = git.Repo(git_dir)
+    """Open a repository whose git gets these variables; close it by `with`. Raises CommandFailedError if it is none."""
+    try:
+        repository = git.Repo(git_dir)
+    except (InvalidGitRepositoryError, NoSuchPathError) as error:
+        raise CommandFailedError(f"{git_dir} is no repository of git") from error
     repository.git.update_environment(**env)
     return repository
 
@@ -80,12 +112,27 @@ def execute(repository: git.Repo, command: str, *options: str, source: BinaryIO 
     return bytes(answer)
 
 
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and any(folder.iterdir())
+
+
 def _has_commit(repository: git.Repo, name: str) -> bool:
     try:
         repository.git.cat_file("-e", f"{name}^{{commit}}")
     except GitCommandError:
         return False
     return True
+
+
+def _update_index(repository: git.Repo, option: str, names: list[str]) -> None:
+    with TemporaryFile() as source:
+        source.write(b"\0".join(map(os.fsencode, names)))
+        source.seek(0)
+        execute(repository, "update-index", "-z", option, "--stdin", source=cast("BinaryIO", source))
+
+
+def _shortened(value: bytes) -> str:
+    return _text(value).strip()[:_LONGEST_TEXT]
 
 
 def _text(value: object) -> str:

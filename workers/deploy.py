@@ -40,7 +40,9 @@ def deploy(payload: DeployPayload, job: JobContext) -> DeployResult:
 
 def _deploy(job: JobContext, git: Git, place: Place, payload: DeployPayload) -> DeployResult:
     cut_off = Releases if "release" in (place.journal.read() or {}) else WorkingCopy
-    cut_off(job, git, place, payload).recover()
+    done = cut_off(job, git, place, payload).recover()
+    if done is not None:
+        return done
     strategy = (Releases if payload.strategy == "releases" else WorkingCopy)(job, git, place, payload)
     if payload.rollback and isinstance(strategy, Releases):
         return strategy.roll_back()

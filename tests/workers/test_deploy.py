@@ -1,5 +1,6 @@
 """Deploys in place: real repositories, real builds, and everything back where it was when one fails."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,14 @@ import pytest
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
 from workplatform.children import ChildPool
-from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError, JobError, SourceRefusedError
+from workplatform.errors import (
+    BadInputError,
+    BuildFailedError,
+    HealthCheckError,
+    JobError,
+    PathForbiddenError,
+    SourceRefusedError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +153,9 @@ def test_a_folder_with_something_else_in_it_is_left_alone(project: Project) -> N
 @pytest.mark.parametrize(
     ("command", "bounds", "told"),
     [
+        ("kill -SEGV $$", {}, r"code 139 \(signal 11\)"),
+        ("yes ''", {"buildOutput": 10_000}, "printed more than 10000"),
+        ("head -c 3000000 /dev/zero", {"buildOutput": 2_900_000}, "printed more than 2900000"),
         ("sleep 60", {"buildTimeout": 0.3}, "more than 0.3 seconds"),
         ("yes", {"buildOutput": 10_000}, "printed more than 10000"),
         ("head -c 200000000 /dev/zero | tail", {"buildMemory": 64 << 20}, "bytes of memory"),
@@ -205,6 +216,50 @@ def test_a_repository_outside_the_roots_is_refused(project: Project, tmp_path_fa
     for url in (str(outside.folder), f"file://{outside.folder}"):
         with pytest.raises(JobError, match="outside the folders"):
             project.deploy(repoUrl=url)
+
+
+def test_a_repository_with_parts_outside_the_roots_is_refused(
+    project: Project, repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = Repository(tmp_path_factory.mktemp("outside") / "repo")
+    hidden = outside.commit("Hidden", secret="hidden")  # noqa: S106 - a file's name
+    for lure in ("gitdir", "commondir", "alternates", "link"):
+        folder = project.root / lure
+        shutil.copytree(repository.folder, folder)
+        inner = folder / ".git"
+        (inner / "refs" / "heads" / "main").write_text(f"{hidden}\n")
+        if lure == "gitdir":
+            shutil.rmtree(inner)
+            inner.write_text(f"gitdir: {outside.folder}/.git\n")
+        elif lure == "commondir":
+            (inner / "commondir").write_text(f"{outside.folder}/.git\n")
+        elif lure == "alternates":
+            (inner / "objects" / "info" / "alternates").write_text(f"# kept\n{outside.folder}/.git/objects\n")
+        else:
+            shutil.rmtree(inner / "objects" / "pack")
+            (inner / "objects" / "pack").symlink_to(outside.folder / ".git" / "objects" / "pack")
+        with pytest.raises(PathForbiddenError, match="outside the folders"):
+            project.deploy(repoUrl=lure)
+
+
+def test_a_shallow_repository_and_a_linked_worktree_are_deployed(project: Project, repository: Repository) -> None:
+    repository.commit("Go on", page__html="two")
+    repository.git("clone", "--quiet", "--depth", "1", f"file://{repository.folder}", str(project.root / "shallow"))
+    repository.git("worktree", "add", "--quiet", "--detach", str(project.root / "tree"))
+    for url in ("shallow", "tree"):
+        assert project.deploy(repoUrl=url, directory=f"from-{url}")["subject"] == "Go on"
+
+
+def test_a_commit_that_the_working_copy_calls_another_is_deployed_as_it_is(
+    project: Project, repository: Repository
+) -> None:
+    first = project.deploy()["commit"]
+    second = repository.commit("Go on", page__html="two")
+    repository.git("-C", str(project.site), "fetch", "--quiet", str(repository.folder), "main")
+    repository.git("-C", str(project.site), "replace", second, first)
+    repository.git("-C", str(project.site), "config", "--add", "remote.origin.url", "another")
+    assert project.deploy()["subject"] == "Go on"
+    assert project.read("page.html") == "two"
 
 
 def test_names_that_are_no_text_survive(project: Project, repository: Repository) -> None:

@@ -1,5 +1,7 @@
 """Local changes of a working copy that is deployed: whatever they are, they are set aside, named, and never lost."""
 
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from tests.disks import small_disk
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
+from workers._deploy_place import Journal
 from workers.deploy import deploy
 from workplatform.children import ChildPool
 from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError, NoSpaceError
@@ -41,6 +44,14 @@ def project(tmp_path: Path, repository: Repository, children: ChildPool) -> Proj
 
 def in_site(project: Project, repository: Repository, *words: str) -> str:
     return repository.git("-C", str(project.site), *words)
+
+
+class WorkerDiedError(BaseException):
+    """A worker has died here."""
+
+
+def die(_journal: Journal) -> None:
+    raise WorkerDiedError
 
 
 def leave_a_conflict(project: Project, repository: Repository) -> None:
@@ -83,6 +94,7 @@ def test_a_conflict_is_as_it_was_when_the_deploy_fails(project: Project, reposit
     with pytest.raises(HealthCheckError):
         project.deploy(healthCheck={"url": "http://127.0.0.1:9/", "patience": 0.1})
     assert project.read("page") == conflict
+    assert in_site(project, repository, "status", "--porcelain") == "UU page"
 
 
 def test_an_ignored_file_is_set_aside_when_the_repository_brings_one_of_its_name(
@@ -136,6 +148,92 @@ def test_without_a_build_local_changes_are_back_when_the_health_check_fails(
     with pytest.raises(HealthCheckError, match="local changes are kept"):
         project.deploy(healthCheck={"url": "http://127.0.0.1:9/", "patience": 0.1})
     assert (project.read("page"), project.read("new"), project.read("kept.local")) == ("edited", "new", "ignored")
+
+
+def test_what_is_staged_or_removed_is_so_again_when_the_build_fails(project: Project, repository: Repository) -> None:
+    (project.site / "page").write_text("staged")
+    in_site(project, repository, "add", "page")
+    (project.site / "page").write_text("edited")
+    (project.site / "other").unlink()
+    before = in_site(project, repository, "status", "--porcelain")
+    repository.commit("Go on", page="two")
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="touch other; exit 1")
+    assert (project.read("page"), project.read("other")) == ("edited", None)
+    assert in_site(project, repository, "status", "--porcelain") == before == "D other\nMM page"
+    assert in_site(project, repository, "show", ":page") == "staged"
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_changes_that_git_was_told_not_to_see_are_set_aside_too(
+    flag: str, project: Project, repository: Repository
+) -> None:
+    in_site(project, repository, "update-index", flag, "page")
+    (project.site / "page").write_text("edited")
+    repository.commit("Go on", page="two")
+    assert project.deploy()["stashed"]["files"] == ["page"]
+    assert project.read("page") == "two"
+
+
+def test_what_a_failed_build_did_not_touch_stays_the_very_file(project: Project) -> None:
+    (project.site / "kept.local").write_text("open in a program")
+    (project.site / "run.local").mkdir()
+    (project.site / "run.local" / "changed").write_text("one")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(project.site / "run.local" / "socket"))
+        inode = (project.site / "kept.local").stat().st_ino
+        with pytest.raises(BuildFailedError):
+            project.deploy(buildCommand="echo two > run.local/changed; touch -d yesterday kept.local; exit 1")
+        assert (project.site / "run.local" / "socket").is_socket()
+    assert (project.site / "kept.local").stat().st_ino == inode
+    assert project.read("run.local/changed") == "one"
+
+
+def test_files_of_a_submodule_are_back_when_the_build_fails(project: Project, repository: Repository) -> None:
+    inner = Repository(project.root / "inner")
+    inner.commit("Inner", file="inner")
+    repository.git("submodule", "--quiet", "add", f"file://{inner.folder}", "module")
+    repository.commit("Add a module")
+    project.deploy()
+    in_site(project, repository, "submodule", "--quiet", "update", "--init")
+    lure = project.root / "lured"
+    script = project.root / "lure"
+    script.write_text(f"#!/bin/sh\ntouch {lure}\n")
+    script.chmod(0o755)
+    in_site(project, repository, "-C", "module", "config", "core.fsmonitor", str(script))
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="rm -r module; exit 1")
+    assert project.read("module/file") == "inner"
+    assert not lure.exists()
+
+
+@pytest.mark.parametrize("harm", ["rm -r .git", "echo x > .git/index", "mv .git git; ln -s git .git"])
+def test_a_build_that_breaks_the_repository_is_taken_back_too(
+    harm: str, project: Project, repository: Repository
+) -> None:
+    (project.site / "page").write_text("edited")
+    first = in_site(project, repository, "rev-parse", "HEAD")
+    repository.commit("Go on", page="two")
+    with pytest.raises(BuildFailedError, match=f"commit {first[:10]} and what was built from it are back"):
+        project.deploy(buildCommand=f"{harm}; exit {int('index' in harm)}")
+    assert project.read("page") == "edited"
+    assert in_site(project, repository, "rev-parse", "HEAD") == first
+    assert project.deploy()["stashed"]["files"] == ["page"]
+    assert project.read("page") == "two"
+
+
+def test_what_was_put_back_already_stays_when_that_is_cut_off(
+    project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.deploy(buildCommand="echo built >> other")
+    (project.site / "page").write_text("edited")
+    repository.commit("Go on", page="two")
+    with monkeypatch.context() as patch, pytest.raises(WorkerDiedError):
+        patch.setattr(Journal, "close", die)
+        project.deploy(buildCommand="rm page other; exit 1")
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="exit 1")
+    assert (project.read("page"), project.read("other")) == ("edited", "onebuilt\n")
 
 
 @pytest.mark.parametrize("key", ["smudge", "clean", "process"])

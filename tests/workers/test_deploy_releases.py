@@ -1,5 +1,6 @@
 """Deploys into fresh folders: nothing is switched before it is well, and the way back is one step."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
+from workers._deploy_place import Journal
 from workers.deploy import deploy
 from workplatform.children import ChildPool
 from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
@@ -33,6 +35,14 @@ def repository(tmp_path: Path) -> Repository:
 def project(repository: Repository, children: ChildPool) -> Project:
     """A project whose repository is there."""
     return Project(repository.folder.parent, children)
+
+
+class WorkerDiedError(BaseException):
+    """A worker has died here."""
+
+
+def die(_journal: Journal) -> None:
+    raise WorkerDiedError
 
 
 def current(project: Project) -> str:
@@ -96,12 +106,51 @@ def test_a_rollback_goes_back_step_by_step_and_forward_again_by_a_deploy(
     assert project.deploy(rollback=True, strategy="releases")["release"] == first["release"], "not the broken one"
 
 
+def test_an_attempt_that_was_cut_off_after_the_switch_is_ended_and_not_done_again(
+    project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [project.deploy(strategy="releases", commit=repository.commit("Go on"), branch=None) for _ in range(3)]
+    for more, wanted in (({"rollback": True}, made[1]), ({"commit": made[0]["commit"]}, made[0])):
+        with monkeypatch.context() as patch, pytest.raises(WorkerDiedError):
+            patch.setattr(Journal, "close", die)
+            project.deploy(strategy="releases", **more)
+        switched, there = current(project), releases(project)
+        result = project.deploy(strategy="releases", **more)
+        assert (result["commit"], result["release"]) == (wanted["commit"], switched)
+        assert (current(project), releases(project)) == (switched, there)
+    assert result["previousCommit"] == made[1]["commit"]
+
+
+def test_what_is_left_out_is_told_and_links_are_not_followed(project: Project, repository: Repository) -> None:
+    (project.root / "attributes").write_text("* filter=lure\n")
+    (repository.folder / ".gitattributes").symlink_to("../../../attributes")
+    repository.commit("Lure")
+    project.deploy(strategy="releases")
+    assert not any("filters" in line for line in project.lines)
+    (repository.folder / ".gitattributes").unlink()
+    repository.commit("Ask", __gitattributes="*.bin filter=lfs\n")
+    project.deploy(strategy="releases")
+    assert any("filters" in line for line in project.lines)
+
+
+def test_a_rollback_needs_nothing_of_the_store(project: Project, repository: Repository) -> None:
+    first = project.deploy(strategy="releases")
+    repository.commit("Go on", page="two")
+    project.deploy(strategy="releases")
+    shutil.rmtree(project.root / ".site.deploy" / "repo.git")
+    back = project.deploy(strategy="releases", rollback=True)
+    assert (back["commit"], back["subject"], project.read("current/page")) == (first["commit"], "", "one")
+
+
 def test_folders_that_are_not_ours_are_left_alone(project: Project) -> None:
     (project.site / "current").mkdir(parents=True)
     with pytest.raises(BadInputError, match="current is no link"):
         project.deploy(strategy="releases")
     with pytest.raises(BadInputError, match="no earlier release"):
         project.deploy(rollback=True, strategy="releases")
+    (project.root / "file").write_text("mine")
+    with pytest.raises(BadInputError, match="cannot be made: not a directory"):
+        project.deploy(strategy="releases", directory="file")
 
 
 def test_nothing_is_written_through_a_link_of_the_repository(project: Project, repository: Repository) -> None:
