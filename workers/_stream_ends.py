@@ -38,7 +38,7 @@ def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
         for packet in container.demux(stream):
             if packet.pts is not None and packet.time_base:
                 return float(packet.pts * packet.time_base - _beginning(container))
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):
         pass
     return None
 
@@ -77,8 +77,8 @@ def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: i
             if packet.pts is not None and packet.time_base:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 last[packet.stream_index] = max(last.get(packet.stream_index, end), end)
-    except av.FFmpegError:
-        pass
+    except (av.FFmpegError, IndexError):
+        pass  # broken, or a stream begins that was not there before, for which PyAV raises the latter
     return {index: float(end - _beginning(container)) for index, end in last.items()}
 
 

@@ -152,8 +152,11 @@ def _main_stream(container: InputContainer, name: str) -> VideoStream:
     if not streams:
         cover = " (only cover art)" if container.streams.video else ""
         raise BadInputError(f"not a video: no video stream in {name}{cover}")
-    stream = max(streams, key=lambda one: (bool(one.disposition & Disposition.default), one.width * one.height))
-    if getattr(stream, "codec_context", None) is None:
+    known = [one for one in streams if getattr(one, "codec_context", None) is not None]
+    stream = max(
+        known, key=lambda one: (bool(one.disposition & Disposition.default), one.width * one.height), default=None
+    )
+    if stream is None:
         raise BadInputError(f"{name} holds a video that cannot be decoded here: its codec is unknown")
     return stream
 

@@ -9,6 +9,7 @@ from workers._probe import probe
 from workers._stream_ends import stream_ends
 from workers._video import open_video
 
+AAC = b"\0\0\0\xaf\x01"
 WITHOUT_HEADER = ("-f", "matroska", "-live", 1)
 
 
@@ -34,3 +35,16 @@ def test_an_end_that_mkvmerge_has_noted_is_found(tmp_path: Path) -> None:
 
     with open_video(noted, noted.name, probe=True) as video:
         assert stream_ends(video.container, [video.stream]) == {video.stream.index: 7.5}
+
+
+def test_a_sound_that_begins_in_the_middle_is_passed_over(tmp_path: Path) -> None:
+    film = samples.with_sound(tmp_path / "film.flv", picture_s=12, sound_s=12)
+    data = film.read_bytes()
+    late = len(data) * 3 // 4
+    # A tag of MP3 in a file of AAC, later than what is read to find out what there is.
+    before = next(at for at in range(late, len(data)) if data[at : at + 1] == b"\x08" and data[at + 8 : at + 13] == AAC)
+    sound = b"\x2f" + bytes(100)
+    tag = b"\x08" + len(sound).to_bytes(3, "big") + data[before + 4 : before + 11] + sound
+    film.write_bytes(data[:before] + tag + (len(tag)).to_bytes(4, "big") + data[before:])
+
+    assert probe(film, film.name).end_s is not None

@@ -55,6 +55,12 @@ def test_what_is_no_video_is_refused_with_a_sentence(name: str, content: bytes, 
     assert refusal(path) == sentence
 
 
+def test_a_video_of_an_unknown_codec_is_refused_with_a_sentence(corners: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked.mp4").write_bytes(corners.read_bytes().replace(b"avc1", b"zzz9"))
+    sentence = "locked.mp4 holds a video that cannot be decoded here: its codec is unknown"
+    assert refusal(tmp_path / "locked.mp4") == sentence
+
+
 def test_a_still_picture_is_no_video(tmp_path: Path) -> None:
     corners_picture().save(tmp_path / "a.png")
     assert refusal(tmp_path / "a.png") == "not a video: no video stream in a.png"
