@@ -10,7 +10,7 @@ from workers._encode_models import EncodePayload
 from workers._probe import SourceVideo
 from workers._tone_mapping import sdr_filters
 
-_RGB = 0
+_RGB, _RGB_PIXELS = 0, ("rgb", "bgr", "gbr", "pal8")
 _SMALLEST = 2
 _CHANGING = frozenset(product(("mpegts", "mpeg", "mxf"), ("mpeg2video", "h264")))
 
@@ -95,7 +95,7 @@ def _scaling(width: int, height: int, video: SourceVideo) -> str:
     options = [f"scale={width}:{height}"]
     if video.is_full_range:
         options.append("out_range=tv")
-    if video.colour.matrix == _RGB:
+    if video.colour.matrix == _RGB or any(name in video.pixels for name in _RGB_PIXELS):
         # Pictures of red, green and blue have to be given a matrix; players take this one for granted.
         options += ["out_color_matrix=bt709", "out_range=tv"] if not video.is_full_range else ["out_color_matrix=bt709"]
     return ":".join(options)

@@ -46,6 +46,31 @@ def test_every_pixel_format_becomes_the_one_that_players_take(tmp_path: Path, pi
     assert (made.pixels, len(made.times)) == ("yuv420p", 25)
 
 
+@pytest.mark.parametrize(("codec", "pixels"), [("qtrle", "argb"), ("ffv1", "bgr0"), ("ffv1", "gbrp")])
+def test_red_green_and_blue_become_the_colours_that_players_take_for_granted(
+    tmp_path: Path, codec: str, pixels: str
+) -> None:
+    path = tmp_path / "screen.mov"
+    samples.ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "color=0x00C000:s=160x90:r=25:d=0.2",
+        "-c:v",
+        codec,
+        "-pix_fmt",
+        pixels,
+        "-strict",
+        -2,
+        path,
+    )
+
+    with av.open(f"file:{make(path).path}") as container:
+        frame = next(container.decode(video=0))
+    assert int(frame.colorspace) == 1
+    assert [bytes(plane)[0] for plane in frame.planes] == pytest.approx([134, 64, 53], abs=3)
+
+
 @pytest.mark.parametrize(("codec", "name"), [("h264", "out.mp4"), ("hevc", "out.mov"), ("av1", "out.mkv")])
 def test_ten_bits_are_made_where_they_are_asked_for(tmp_path: Path, codec: str, name: str) -> None:
     source = samples.silent(tmp_path / "film.mp4", "format=yuv422p10le", size=SMALL, duration=0.4)
