@@ -49,7 +49,6 @@ class Attempt:
 
     grant: Grant
     job_type: JobType
-    message: bytes
     pulse: Pulse
     files: AttemptFiles
     log: Any

@@ -85,7 +85,7 @@ class Executor:
             self._serving.discard(number)
 
     def _begun(self, job_type: JobType, job_id: str, priority: int) -> Callable[[], None]:
-        message = self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
+        message = self._message(job_type, job_id, priority)
         if self.is_draining:
             return partial(self._give_back, job_id, message)
         answer = self._tools.store.begin_claim(
@@ -123,6 +123,9 @@ class Executor:
         """Return a word that no other claim bears, by which a repeated one is known."""
         return f"{self._claims}.{next(self._numbers)}"
 
+    def _message(self, job_type: JobType, job_id: str, priority: int) -> bytes:
+        return self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
+
     def _claimant(self, job_type: JobType) -> Claimant:
         settings = self._tools.settings
         slots = settings.max_concurrent_jobs if job_type.is_local_work else 0
@@ -146,8 +149,7 @@ class Executor:
         tools.gauge.add(pulse, files)
         log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
         log.debug("job_started", waited_ms=grant.waited_ms)
-        message = tools.submitter.build_message(grant.id, job_type.name, job_type.queue, grant.priority)
-        return Attempt(grant, job_type, message, pulse, files, log)
+        return Attempt(grant, job_type, pulse, files, log)
 
     def _perform(self, attempt: Attempt) -> Next | None:
         """Run the handler and make its outputs visible; None if the job is not this attempt's any more."""
@@ -247,16 +249,17 @@ class Executor:
         )
 
     def _settlement(self, attempt: Attempt, following: Next, lines: list[str], duration_ms: int) -> Settlement:
+        grant, is_queued = attempt.grant, following.status is Status.QUEUED
         return Settlement(
             status=following.status,
             event=following.event,
             costs=following.costs,
             message=following.message,
             result=attempt.result if following.status is Status.COMPLETED else b"",
-            error=kept_error(attempt.grant.type, following.error, attempt.grant.spec) if following.error else b"",
+            error=kept_error(grant.type, following.error, grant.spec) if following.error else b"",
             delay_ms=following.delay_ms,
             reason=following.reason,
-            wakeup=attempt.message,
+            wakeup=self._message(attempt.job_type, grant.id, grant.priority) if is_queued else b"",
             lines=lines,
             callbacks=self._callbacks(attempt, following, duration_ms),
             outputs=orjson.dumps(attempt.files.committed) if attempt.files.committed else b"",
