@@ -11,8 +11,8 @@ from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
 from workers._hls_command import stereo
 from workers._hls_input import reading
+from workers._hls_ladder import SegmentType
 from workers._hls_master import Track
-from workers._hls_plan import SegmentType
 from workers._hls_playlist import (
     CLOCK_START_S,
     INIT,

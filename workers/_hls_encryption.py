@@ -8,68 +8,21 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from workers._hls_master import KEY_PATTERN
+from workers._hls_models import KEY_MARK, Encryption
 from workers._hls_playlist import INIT, MediaPlaylist, map_line
-from workplatform.models import WireModel
 
 _KEY_BYTES = 16
 _BLOCK_BITS = 128
 _CHUNK_BYTES = 1 << 20
-_PLACEHOLDER = "{key}"
 # An initialization section has no number: its vector is one that is no segment's.
 _INIT_IV = bytes([0xFF]) * 16
-
-
-class Encryption(WireModel):
-    """How segments are encrypted, and where players get the keys."""
-
-    method: Literal["aes-128"] = Field(
-        default="aes-128", description="AES-128 in CBC mode over whole segments, as every HLS player can read it"
-    )
-    key_url: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=2000,
-        pattern=r'^[^\s"\x00-\x1f\x7f]+$',
-        description="Where players fetch a key; {key} in it stands for the key's number, 000 for the first. Without it "
-        "they fetch keys/000.key beside the stream. The keys are always written there: keep them from the public "
-        "where the URL asks who is there",
-        examples=["https://keys.example/film-7/{key}"],
-    )
-    rotate_every: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="Segments after which another key is used; without it one key serves the whole stream",
-        examples=[100],
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, value: object) -> object:
-        """Take the bare method for an object."""
-        return {"method": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = handler.resolve_ref_schema(handler(core))
-        return {"anyOf": [{"type": "string", "enum": ["aes-128"]}, schema]}
-
-    @model_validator(mode="after")
-    def _name_each_key(self) -> "Encryption":
-        if self.key_url and self.rotate_every and _PLACEHOLDER not in self.key_url:
-            raise ValueError("keyUrl is the same for all keys: put {key} in it, or leave out rotateEvery")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +89,7 @@ class Keyring:
 
     def _key_line(self, number: int) -> str:
         asked = self.encryption.key_url
-        url = asked.replace(_PLACEHOLDER, f"{number:03}") if asked else f"../{KEY_PATTERN % number}"
+        url = asked.replace(KEY_MARK, f"{number:03}") if asked else f"../{KEY_PATTERN % number}"
         return f'#EXT-X-KEY:METHOD=AES-128,URI="{url}"'
 
 

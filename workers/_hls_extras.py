@@ -7,11 +7,11 @@ from pathlib import Path
 
 from workers._hls_audio import SoundPlan, group_name, make_sounds, sounds_of
 from workers._hls_beginning import first_picture_s, sound_codecs
-from workers._hls_encryption import Encryption, Keyring
+from workers._hls_encryption import Keyring
 from workers._hls_iframes import iframes_of
 from workers._hls_ladder import Rung
 from workers._hls_master import IFRAME_PLAYLIST, POSTER, Package, Track
-from workers._hls_models import HlsPayload
+from workers._hls_models import Encryption, HlsPayload
 from workers._hls_playlist import MEDIA_PLAYLIST, MediaPlaylist, iframe_playlist, media_playlist, read_media_playlist
 from workers._hls_poster import make_poster
 from workers._hls_subtitles import Subtitles, make_subtitles, subtitles_of

@@ -24,6 +24,7 @@ HEIGHTS = {
 }
 DEFAULT_AUDIO_BITRATE = 128_000
 Codec = Literal["h264", "hevc", "av1"]
+SegmentType = Literal["ts", "fmp4"]
 # Constant quality on the scales of x264, x265 and SVT-AV1 at which films look alike, and the end of each scale.
 _DEFAULT_CRF: dict[Codec, int] = {"h264": 23, "hevc": 26, "av1": 35}
 WORST_CRF: dict[Codec, int] = {"h264": 51, "hevc": 51, "av1": 63}

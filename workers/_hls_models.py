@@ -3,16 +3,59 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, StringConstraints, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from workers._hls_encryption import Encryption
-from workers._hls_ladder import WORST_CRF, Codec, Quality
-from workers._hls_plan import SegmentType
+from workers._hls_ladder import WORST_CRF, Codec, Quality, SegmentType
 from workplatform.models import Payload, Result, WireModel
 
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
+KEY_MARK = "{key}"
 # Folders of what is no quality.
 _OTHER_FOLDERS = re.compile(r"(audio|subtitles)-\d.*|keys", re.IGNORECASE)
+
+
+class Encryption(WireModel):
+    """How segments are encrypted, and where players get the keys."""
+
+    method: Literal["aes-128"] = Field(
+        default="aes-128", description="AES-128 in CBC mode over whole segments, as every HLS player can read it"
+    )
+    key_url: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        pattern=r'^[^\s"\x00-\x1f\x7f]+$',
+        description="Where players fetch a key; {key} in it stands for the key's number, 000 for the first. Without it "
+        "they fetch keys/000.key beside the stream. The keys are always written there: keep them from the public "
+        "where the URL asks who is there",
+        examples=["https://keys.example/film-7/{key}"],
+    )
+    rotate_every: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Segments after which another key is used; without it one key serves the whole stream",
+        examples=[100],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: object) -> object:
+        """Take the bare method for an object."""
+        return {"method": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [{"type": "string", "enum": ["aes-128"]}, schema]}
+
+    @model_validator(mode="after")
+    def _name_each_key(self) -> "Encryption":
+        if self.key_url and self.rotate_every and KEY_MARK not in self.key_url:
+            raise ValueError("keyUrl is the same for all keys: put {key} in it, or leave out rotateEvery")
+        return self
 
 
 class HlsPayload(Payload):

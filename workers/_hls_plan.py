@@ -3,10 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from workers._hls_ladder import Codec, Rung
+from workers._hls_ladder import Codec, Rung, SegmentType
 from workers._probe import Colour
-
-SegmentType = Literal["ts", "fmp4"]
 
 _BT2020 = 9
 

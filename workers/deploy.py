@@ -1,16 +1,9 @@
 """The `deploy` job type: a commit of a git repository, fetched, built, checked, and taken back if that fails."""
 
-import time
+import importlib
 from datetime import timedelta
-from pathlib import Path
 
-from workers._deploy_copy import WorkingCopy
 from workers._deploy_models import DeployPayload, DeployResult
-from workers._deploy_place import Place
-from workers._deploy_releases import Releases
-from workers._git import Git, git_for
-from workers._git_fetch import fetch
-from workers._git_names import remote_of
 from workplatform.context import JobContext
 from workplatform.registry import job_type
 from workplatform.retry import RetryPolicy
@@ -23,36 +16,11 @@ from workplatform.retry import RetryPolicy
     priority=2,
     time_limit=timedelta(hours=4),
     retry=RetryPolicy(max_retries=3, initial_delay=2000),
-    preload=("workers._git_reading", "workers._git_stash", "workers._deploy_snapshot"),
+    preload=("workers._deploy_run",),
     series=lambda payload: payload.project_id,
     cancels_running=lambda payload: payload.supersede == "running",
 )
 def deploy(payload: DeployPayload, job: JobContext) -> DeployResult:
     """Deploy a commit of a git repository, with a way back."""
-    started = time.monotonic()
-    place = Place(job.place(payload.directory))
-    place.prepare()
-    with place.locked(job.check_cancelled, on_wait=lambda: job.log("another deploy still ends in this folder")):
-        result = _deploy(job, _git(job, place, payload), place, payload)
-    job.progress(100, f"{result.commit[:10]} {result.subject}"[:200])
-    return result.model_copy(update={"duration": round((time.monotonic() - started) * 1000)})
-
-
-def _deploy(job: JobContext, git: Git, place: Place, payload: DeployPayload) -> DeployResult:
-    cut_off = Releases if "release" in (place.journal.read() or {}) else WorkingCopy
-    done = cut_off(job, git, place, payload).recover()
-    if done is not None:
-        return done
-    strategy = (Releases if payload.strategy == "releases" else WorkingCopy)(job, git, place, payload)
-    if payload.rollback and isinstance(strategy, Releases):
-        return strategy.roll_back()
-    job.stage("fetching")
-    return strategy.deploy(fetch(job, git, place.repository, payload))
-
-
-def _git(job: JobContext, place: Place, payload: DeployPayload) -> Git:
-    safe: list[Path] = [place.directory, place.directory / ".git", place.repository]
-    if payload.repo_url and (remote := remote_of(payload.repo_url)).scheme == "file":
-        folder = job.place(remote.address)
-        safe += [folder, folder / ".git"]
-    return git_for(job, safe=safe)
+    done: DeployResult = importlib.import_module("workers._deploy_run").run_deploy(payload, job)
+    return done
