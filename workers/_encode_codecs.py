@@ -34,7 +34,7 @@ class Encoder:
 
     `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
     aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way: of smaller
-    ones x265 breaks its own memory.
+    ones x265 breaks its own memory. `bitrate_max` is the most bits per second to ask for.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Encoder:
     presets: Mapping[Preset, tuple[str, ...]]
     has_passes: bool = True
     least_side: int = 2
+    bitrate_max: int = 400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ ENCODERS: Mapping[Codec, Encoder] = {
     "h264": Encoder("libx264", 23, 51, (8, 45), 0.5, 1.0, _named()),
     "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named(), least_side=32),
     # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
-    "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False),
+    "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False, bitrate_max=100_000_000),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),
 }
 

@@ -1,7 +1,7 @@
 """Encoding to a size: how many bits each part of the file gets, and two passes that keep to it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _FIRST_PASS_ENDS, _MIDDLE = 30.0, 50.0
 # Sounds without a bitrate asked for get no more than this share, as long as they stay understandable.
 _SOUNDS_SHARE = 0.15
 _LEAST_CHANNEL_BITRATE = 16_000
-_HIGHEST_BITRATE, _GUESSED_BITRATE = 400_000_000, 2_000_000
+_GUESSED_BITRATE = 2_000_000
 # What the file needs besides pictures and sounds: an index entry for each frame of them, and a header.
 _HEADER_BYTES, _FRAME_BYTES, _SOUND_FRAMES_PER_S = 3000, 14, 50
 # H.264 of 1080 lines is just watchable with this, and of fewer lines with less; above 25 frames a second no more.
@@ -39,6 +39,7 @@ class Budget:
     length_s: float
     frames: float
     sounds_bitrate: int
+    bitrate_max: int
 
     @property
     def other_bytes(self) -> float:
@@ -49,7 +50,11 @@ class Budget:
     @property
     def bitrate(self) -> int:
         """Bits per second that are left for the picture; can be negative."""
-        return min(_HIGHEST_BITRATE, round(8 * (_AIM * self.size - self.other_bytes) / self.length_s))
+        return min(self.bitrate_max, round(8 * (_AIM * self.size - self.other_bytes) / self.length_s))
+
+    def found_other_bytes(self, sizes: Mapping[int, int]) -> float:
+        """Return the same by what files of some bitrates came to: of silence sounds have hardly any bytes."""
+        return min(self.other_bytes, *(max(0.0, got - bitrate * self.length_s / 8) for bitrate, got in sizes.items()))
 
 
 def encode_to_size(job: JobContext, plan: Plan, size: int, target: Path) -> Progress:
@@ -58,8 +63,9 @@ def encode_to_size(job: JobContext, plan: Plan, size: int, target: Path) -> Prog
     Raises BadInputError if it could not be watched, or cannot be made so small.
     """
     guess = None
+    bitrate_max = ENCODERS[plan.codec].bitrate_max
     if plan.expected_s:
-        guess = Budget(size, plan.expected_s, _rate(plan) * plan.expected_s, _sum(plan.sounds))
+        guess = Budget(size, plan.expected_s, _rate(plan) * plan.expected_s, _sum(plan.sounds), bitrate_max)
         check_watchable(plan, guess)
         if not ENCODERS[plan.codec].has_passes:
             return _hit(job, plan, guess, target, [Step("pass 1", STARTS, _MIDDLE), Step("pass 2", _MIDDLE, ENDS)])
@@ -68,7 +74,7 @@ def encode_to_size(job: JobContext, plan: Plan, size: int, target: Path) -> Prog
     # The first pass has seen it all: how long it is whatever its header says. That of libvpx does not tell.
     length_s = max(seen.written_s, plan.expected_s or 0.0) or 1.0
     frames = seen.frames or (guess.frames if guess else _WATCHABLE_RATE * length_s)
-    budget = Budget(size, length_s, frames, _sum(plan.sounds))
+    budget = Budget(size, length_s, frames, _sum(plan.sounds), bitrate_max)
     check_watchable(plan, budget)
     return _hit(job, plan, budget, target, [Step("pass 2 of 2", _FIRST_PASS_ENDS, ENDS)])
 
@@ -105,20 +111,18 @@ def _hit(job: JobContext, plan: Plan, budget: Budget, target: Path, steps: Seque
     """Encode, and again with another bitrate as long as the encoder misses the size; the last step is repeated."""
     sizes: dict[int, int] = {}
     bitrate = budget.bitrate
-    while True:
-        step = steps[len(sizes)] if len(sizes) < len(steps) else replace(steps[-1], words="once more")
+    for tries in range(_MOST_TRIES + 1):
+        step = steps[tries] if tries < len(steps) else replace(steps[-1], words="once more")
         made = encode_once(job, plan, TwoPasses(bitrate, 2), target, step)
         got = target.stat().st_size
-        if got <= budget.size and (
-            got >= _GOOD * budget.size or len(sizes) >= _MOST_TRIES or _is_sated(sizes, bitrate, got)
-        ):
+        is_enough = got >= _GOOD * budget.size or bitrate >= budget.bitrate_max or _is_sated(sizes, bitrate, got)
+        if got <= budget.size and (is_enough or tries == _MOST_TRIES):
             return made
         sizes[bitrate] = got
         job.log(f"{got:,} of {budget.size:,} bytes with {bitrate:,} bit/s")
-        if len(sizes) > _MOST_TRIES:
-            least = in_words(min(sizes.values()))
-            raise BadInputError(f"targetSize: the picture cannot be made small enough, {least} is the least possible")
         bitrate = _next_bitrate(sizes, budget)
+    least = in_words(min(sizes.values()))
+    raise BadInputError(f"targetSize: the picture cannot be made small enough, {least} is the least possible")
 
 
 def _is_sated(sizes: dict[int, int], bitrate: int, got: int) -> bool:
@@ -136,15 +140,16 @@ def _next_bitrate(sizes: dict[int, int], budget: Budget) -> int:
     if small and len(sizes) == _MOST_TRIES:
         # SVT-AV1 does not come to the same again.
         return round(0.98 * max(small, key=lambda bitrate: small[bitrate]))
-    wanted = (_AIM - 0.003 * len(large)) * budget.size - budget.other_bytes
+    other = budget.found_other_bytes(sizes)
+    wanted = (_AIM - 0.003 * len(large)) * budget.size - other
     if small and large:
         low, high = max(small), min(large)
-        below, above = (max(1.0, sizes[bitrate] - budget.other_bytes) for bitrate in (low, high))
+        below, above = (max(1.0, sizes[bitrate] - other) for bitrate in (low, high))
         share = math.log(max(wanted, 1.0) / below) / math.log(above / below) if above > below else 0.5
         return round(low * math.pow(high / low, min(0.95, max(0.05, share))))
     nearest = max(small) if small else min(large)
-    scale = wanted / max(1.0, sizes[nearest] - budget.other_bytes)
-    return max(1000, min(_HIGHEST_BITRATE, round(nearest * min(_STRONGEST_RAISE, scale))))
+    scale = wanted / max(1.0, sizes[nearest] - other)
+    return max(1000, min(budget.bitrate_max, round(nearest * min(_STRONGEST_RAISE, scale))))
 
 
 def _rate(plan: Plan) -> float:

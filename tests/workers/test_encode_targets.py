@@ -9,6 +9,7 @@ import pytest
 from tests.workers import _samples_video as samples
 from tests.workers._encode_runs import make
 from workers._encode_search import search
+from workers._encode_size import Budget, _next_bitrate
 from workplatform.errors import BadInputError
 
 PQ = 16
@@ -64,6 +65,21 @@ def test_the_size_of_a_part_is_that_of_the_part(noisy: Path) -> None:
 
     assert 57_000 <= made.result["size"] <= 60_000
     assert len(made.times) == 50
+
+
+@pytest.mark.parametrize("codec", ["h264", "av1"])
+def test_more_room_than_a_codec_can_fill_is_left(noisy: Path, codec: str) -> None:
+    made = make(noisy, codec=codec, targetSize="1G", trim={"end": 0.4})
+
+    assert len(made.times) == 10
+    assert made.result["size"] < 10_000_000
+
+
+def test_sounds_that_turn_out_small_leave_their_room_to_the_picture() -> None:
+    budget = Budget(300_000, length_s=10, frames=250, sounds_bitrate=128_000, bitrate_max=10**8)
+    silent = {120_000: 160_000}
+
+    assert 200_000 < _next_bitrate(silent, budget) < 250_000
 
 
 def test_a_target_quality_is_found_and_told(noisy: Path) -> None:
