@@ -6,5 +6,5 @@ from gevent import monkey
 
 if __name__ == "__main__":
     monkey.patch_all()
-    import_module("workplatform")  # before structlog: what it keeps from being imported is told there
+    import_module("workplatform.lean")
     import_module("api.server").main()

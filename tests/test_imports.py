@@ -8,6 +8,7 @@ from pathlib import Path
 HEAVY = ("rich", "pygments", "av", "PIL", "git", "cryptography.hazmat", "boto3")
 BUILT = f"""
 import sys
+import workplatform.lean
 import workplatform.worker
 import api.server
 from workplatform import bootstrap

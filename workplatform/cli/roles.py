@@ -7,6 +7,7 @@ import sys
 
 import click
 
+import workplatform.lean  # noqa: F401 - before all that logs
 from workplatform import launch, logs
 from workplatform.settings import load
 
