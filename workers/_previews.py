@@ -1,6 +1,7 @@
 """What a preview job does in its child process; the only door to PyAV for that type."""
 
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,6 +34,7 @@ from workplatform.storage.uris import file_name
 _LOOK_SIDE = 320
 _MOTION_LOOKS, _MOTION_RATE = 3, Fraction(2)
 _FEWEST_FRAMES = 8
+_MOST_FRAMES = 600
 _LEAST_RATE = Fraction(1)
 _STEPS_BACK_S = (0, 1, 4, 16)
 
@@ -149,10 +151,27 @@ class _Cutter:
 
         starts: list[Fraction] = []
         apart = self._duration / len(parts)
-        for start in best_starts(parts, list(at_keyframes.values()) or elsewhere, motion, apart=apart):
+        candidates = list(at_keyframes.values()) or self._looked_into(elsewhere)
+        for start in best_starts(parts, candidates, motion, apart=apart):
             starts.append(start)
             yield Step("looking", 0.7 + 0.3 * len(starts) / len(parts))
         return sorted(starts)
+
+    def _looked_into(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates with what is really to be seen there, as far as a part of the video is decoded.
+
+        Of a video with hardly any keyframes that is no more than its clip asks for anyway.
+        """
+        left = deque(candidates)
+        found = []
+        for time, frame in islice(_frames_from(self._video, Fraction(0)), _MOST_FRAMES):
+            if left and time >= left[0].start:
+                found.append(Candidate(time, telling(self._small(frame))))
+            while left and time >= left[0].start:
+                left.popleft()
+            if not left:
+                break
+        return [*found, *left]
 
     def _worthwhile(self, start: Fraction, count: int, *, is_only: bool) -> Iterator[Image.Image]:
         """Yield the pictures of a cut; none if the video breaks off after a few of them, unless there are no others."""

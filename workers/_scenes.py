@@ -65,7 +65,7 @@ def best_starts(
     lacking: list[Section] = []
     for part in parts:
         found = [one for one in candidates if part.first <= one.start <= part.last]
-        best = sorted(found, key=lambda one: (-_worth(one, part), one.start))[:_CANDIDATES]
+        best = sorted(found, key=lambda one: (-_worth(one, part), _off_middle(one, part), one.start))[:_CANDIDATES]
         lively = {one: _worth(one, part) * _liveliness(motion(one.start)) for one in best}
         if lively:
             taken.append(max(lively, key=lambda one: lively[one]).start)
@@ -80,9 +80,12 @@ def best_starts(
 
 def _worth(one: Candidate, part: Section) -> float:
     """Rate a candidate; of equals the one nearer to the middle is better."""
+    return one.telling * (1 - (1 - _EDGE_WORTH) * _off_middle(one, part))
+
+
+def _off_middle(one: Candidate, part: Section) -> float:
     half = (part.last - part.first) / 2
-    off_middle = abs(one.start - part.first - half) / half if half else 0
-    return one.telling * (1 - (1 - _EDGE_WORTH) * float(off_middle))
+    return float(abs(one.start - part.first - half) / half) if half else 0.0
 
 
 def _liveliness(motion: float) -> float:

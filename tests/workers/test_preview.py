@@ -92,8 +92,8 @@ def decoded_animation(path: Path) -> tuple[list[Image.Image], float]:
     return pictures, 1000 * len(pictures) / length_ms
 
 
-def scenes(path: Path, *kinds: str) -> Path:
-    """Make a video of scenes of 4 s, each of its kind, with a keyframe every second."""
+def scenes(path: Path, *kinds: str, gop: int = 10) -> Path:
+    """Make a video of scenes of 4 s, each of its kind, with keyframes a second or `gop` frames apart."""
     sources = {
         "black": "color=black:size=96x54:rate=10:duration=4",
         "card": "color=0x102040:size=96x54:rate=10:duration=4,drawbox=x=20:y=22:w=50:h=4:color=white:t=fill",
@@ -103,7 +103,7 @@ def scenes(path: Path, *kinds: str) -> Path:
     chains = [f"{sources[kind]},format=yuv420p,setsar=1[s{number}]" for number, kind in enumerate(kinds)]
     joined = "".join(f"[s{number}]" for number in range(len(kinds)))
     graph = ";".join([*chains, f"{joined}concat=n={len(kinds)}"])
-    ffmpeg("-filter_complex", graph, *_ENCODED, "-g", 10, path)
+    ffmpeg("-filter_complex", graph, *_ENCODED, "-g", gop, path)
     return path
 
 
@@ -152,9 +152,16 @@ def test_the_clip_is_of_what_is_neither_black_nor_a_card_nor_still(tmp_path: Pat
     assert begins <= cut["start"] < begins + 4
 
 
-def test_of_starts_as_good_the_middle_one_is_taken() -> None:
+def test_a_video_of_one_keyframe_is_looked_into(tmp_path: Path) -> None:
+    video = scenes(tmp_path / "a.mp4", "black", "card", "black", "lively", "black", gop=1000)
+    (cut,) = clipped(video, duration=2, width=96).result["cuts"]
+    assert 12 <= cut["start"] < 16
+
+
+@pytest.mark.parametrize("worth", [0.5, 0])
+def test_of_starts_as_good_the_middle_one_is_taken(worth: float) -> None:
     parts = sections(Fraction(100), Fraction(4), 1)
-    candidates = [Candidate(Fraction(second), 0.5) for second in (12, 47, 80)]
+    candidates = [Candidate(Fraction(second), worth) for second in (12, 47, 80)]
     assert list(best_starts(parts, candidates, lambda _: 10.0, apart=Fraction(4))) == [47]
 
 
