@@ -128,7 +128,7 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, bytes | None]:
     if space == b"RGB ":
         return _plain_rgb(image), profile
     if _MODES_OF_SPACE.get(space) == image.mode:
-        converted = _through_profile(image, ImageCms.ImageCmsProfile(BytesIO(profile or b"")))
+        converted = _through_profile(image, BytesIO(profile or b""))
     elif image.mode == "LAB":
         converted = _through_profile(image, ImageCms.createProfile("LAB"))
     else:

@@ -105,6 +105,11 @@ def test_a_profile_of_another_colour_space_is_not_put_on_rgb(tmp_path: Path) -> 
     assert_corners(picture, *CORNERS)
 
 
+def test_a_broken_colour_profile_breaks_no_picture(tmp_path: Path) -> None:
+    corners_picture(mode="CMYK").save(tmp_path / "a.jpg", quality=95, icc_profile=bytes(16) + b"CMYK" + bytes(200))
+    assert_corners(converted(tmp_path / "a.jpg")[1], *CORNERS)
+
+
 @pytest.mark.parametrize(
     ("mode", "name"),
     [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("P", "a.png"), ("P", "a.gif"), ("RGBA", "a.png"), ("YCbCr", "a.jpg")],
