@@ -13,7 +13,7 @@ from workplatform.errors import HealthCheckError
 from workplatform.outbound import failure_reason
 
 _ONE_WITHIN: Final = timedelta(seconds=10)
-_LEAST_S: Final = 0.1
+_LEAST_S: Final = 1.0
 _SLICE_S: Final = 0.2
 
 

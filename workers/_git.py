@@ -58,7 +58,7 @@ _SETTINGS: Final = (
 _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE)
 # What ssh says comes before the sentence of git's that the remote end hung up.
 _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
-_COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)")
+_COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)|objects: \d+, done|^remote: Total \d")
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"No space left on device|Disk quota exceeded", NoSpaceError),
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed", UnexpectedContentError),

@@ -1,6 +1,8 @@
 """Fetches exactly the wanted commit into a project's store of commits."""
 
+import os
 import re
+import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -126,7 +128,10 @@ def _for_http(job: JobContext, git: Git, remote: Remote, payload: DeployPayload,
 
 
 def _for_ssh(job: JobContext, git: Git, remote: Remote, payload: DeployPayload, stack: ExitStack) -> Git:
-    """Return git whose ssh has the key, in a file that is gone before anything of the repository runs."""
+    """Return git whose ssh has the key, in a file that is gone before anything of the repository runs.
+
+    The worker may be killed before, and a build of the next attempt may look for what it left.
+    """
     ready = Git(job, {**git.env, "GIT_ALLOW_PROTOCOL": "ssh"}, git.hidden)
     hosts = _written(job, _KNOWN_HOSTS, job.secret(_KNOWN_HOSTS), stack) if _has(job, _KNOWN_HOSTS) else None
     if not payload.secret:
@@ -134,7 +139,7 @@ def _for_ssh(job: JobContext, git: Git, remote: Remote, payload: DeployPayload, 
     secret = _secret(job, payload.secret, remote)
     if _KEY_MARK not in secret:
         raise BadInputError(f"the secret {payload.secret} is no SSH key; the repository's URL is ssh")
-    return with_key(ready, key=_written(job, "key", secret, stack), known_hosts=hosts)
+    return with_key(ready, key=_in_memory(job, secret, stack), known_hosts=hosts)
 
 
 def _secret(job: JobContext, name: str, remote: Remote) -> str:
@@ -148,6 +153,17 @@ def _has(job: JobContext, name: str) -> bool:
     except BadInputError:
         return False
     return True
+
+
+def _in_memory(job: JobContext, key: str, stack: ExitStack) -> Path:
+    """Return a file that is gone with this process, even if that is killed; a real one where there are none such."""
+    if sys.platform != "linux":
+        return _written(job, "key", key, stack)
+    fd = os.memfd_create("key", os.MFD_CLOEXEC)
+    stack.callback(os.close, fd)
+    os.fchmod(fd, 0o600)
+    os.pwrite(fd, f"{key}\n".encode(), 0)
+    return Path(f"/proc/{os.getpid()}/fd/{fd}")
 
 
 def _written(job: JobContext, name: str, text: str, stack: ExitStack) -> Path:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -151,6 +152,29 @@ def test_a_token_opens_a_private_repository_and_is_written_nowhere(project: Proj
         assert TOKEN not in text and word not in text
 
 
+def test_an_ssh_key_reaches_ssh_and_is_never_on_disk(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path_factory.mktemp("programs")
+    program = outside / "ssh"
+    lines = [
+        "#!/bin/sh",
+        f'for word; do case "$word" in IdentityFile=*) eval cat "${{word#*=}}" > {outside}/key;; esac; done',
+        f"printf '%s\\n' \"$@\" > {outside}/words; grep -rl hidden {project.root} > {outside}/found",
+        'exec sh -c "$word"',
+    ]
+    program.write_text("\n".join(lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{outside}:{os.environ['PATH']}")
+    project.secrets["ci@127.0.0.1"] = "-----BEGIN KEY\nhidden"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"ssh://git@127.0.0.1:{server.getsockname()[1]}{project.root}/repo"
+        assert project.deploy(repoUrl=url, secret="ci")["subject"] == "Begin"  # noqa: S106 - its name
+    assert (outside / "key").read_text() == "-----BEGIN KEY\nhidden\n"
+    assert (outside / "found").read_text() == ""
+    assert {"StrictHostKeyChecking=yes", "BatchMode=yes"} < set((outside / "words").read_text().splitlines())
+
+
 def test_without_the_token_or_with_a_wrong_one_it_is_refused(project: Project, server: GitServer) -> None:
     server.private = True
     project.secrets["wrong@127.0.0.1"] = "guessed"
@@ -201,7 +225,8 @@ def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(told: str, tmp_pat
 
 
 def test_what_git_counts_is_no_reason(tmp_path: Path) -> None:
-    lines = ("remote: Compressing objects:  79% (15/20)", "fatal: write error: No space left on device")
+    counts = ("remote: Enumerating objects: 20, done.", "remote: Total 20 (delta 0)")
+    lines = (*counts, "remote: Compressing objects:  79% (15/20)", "fatal: write error: No space left on device")
     with inline_job(tmp_path) as run:
         error = git_for(run.job, safe=[]).failure(Completed(128, lines))
     assert isinstance(error, NoSpaceError)
