@@ -24,6 +24,7 @@ from workers._encode_models import EncodePayload
 from workers._ffmpeg import binary
 from workers.encode import encode
 from workplatform.children import ChildPool
+from workplatform.registry import preloads
 from workplatform.testing import inline_job
 
 SECONDS, RATE = 6, 30
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    pool = ChildPool(preload=("workers.encode",))  # as in a worker, whose children outlive a job
+    pool = ChildPool(preload=preloads(encode.__job_type__))  # type: ignore[attr-defined] # as in a worker, whose children outlive a job
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

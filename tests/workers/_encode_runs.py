@@ -45,7 +45,7 @@ def make(source: Path, output: str = "out.mp4", **payload: Any) -> Encoded:
     """Run the job on a file, by default as fast as can be, and decode what it wrote to its end."""
     root = source.parent
     document = {"inputPath": source.name, "outputPath": output, "preset": "ultrafast", **payload}
-    with inline_job(root, preload=("workers.encode",)) as run:
+    with inline_job(root, preload=("workers._encode_making",)) as run:
         made = encode(EncodePayload.model_validate(document), run.job)
     result = made.model_dump(mode="json", by_alias=True)
     path = root / output

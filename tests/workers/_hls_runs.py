@@ -33,7 +33,7 @@ def make_ladder(source: Path, *, qualities: Any = TWO, pixels: str = "yuv420p", 
     """Run the job on a file and read back all that it made, with the checks that hold for every video."""
     root = source.parent
     payload = {"inputPath": source.name, "outputDir": "out", "qualities": qualities, **more}
-    with inline_job(root, preload=("workers.hls",)) as run:
+    with inline_job(root, preload=("workers._hls_making",)) as run:
         result = hls(HlsPayload.model_validate(payload), run.job)
     document = result.model_dump(mode="json", by_alias=True)
     streams = [read_stream(root / rendition["playlist"]) for rendition in document["renditions"]]

@@ -27,7 +27,7 @@ class Made:
 
 def make(source: Path, *, folder: str = "out", qualities: Any = (LOW,), **more: Any) -> Made:
     payload = {"inputPath": source.name, "outputDir": folder, "qualities": qualities, **more}
-    with inline_job(source.parent, preload=("workers.hls",)) as run:
+    with inline_job(source.parent, preload=("workers._hls_making",)) as run:
         result = hls(HlsPayload.model_validate(payload), run.job)
     return Made(source.parent / folder, result.model_dump(mode="json", by_alias=True), run.lines)
 

@@ -28,7 +28,7 @@ class Tape:
 
 def work(source: Path, *, attempt: int = 1, out: str = "out", **more: Any) -> list[str]:
     """Run an attempt to its end; return its log."""
-    with inline_job(source.parent, preload=("workers.hls",), attempt=attempt) as run:
+    with inline_job(source.parent, preload=("workers._hls_making",), attempt=attempt) as run:
         hls(payload_of(source, out, **more), run.job)
     return run.lines
 
@@ -43,7 +43,7 @@ def die_after(source: Path, groups: int, **more: Any) -> None:
     """Leave what an attempt leaves that is killed after so many groups of segments, and one segment more."""
     with (
         pytest.raises(EncoderError),
-        inline_job(source.parent, preload=("workers.hls",), is_tried_again=True) as run,
+        inline_job(source.parent, preload=("workers._hls_making",), is_tried_again=True) as run,
     ):
         hls(payload_of(source, **more), run.job)
         raise EncoderError

@@ -159,7 +159,7 @@ def slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_progress_rises_over_all_renditions_with_speed_and_time_left(slowly: Path, tmp_path: Path) -> None:
-    with inline_job(tmp_path, preload=("workers.hls",)) as run:
+    with inline_job(tmp_path, preload=("workers._hls_making",)) as run:
         make_watched_ladder(slowly, run, qualities=TWO)
 
     percents = [percent for percent, stage, _ in run.told if stage == "transcoding"]
@@ -176,7 +176,7 @@ def test_a_cancelled_job_ends_its_ffmpeg_and_leaves_nothing(slowly: Path, tmp_pa
         if run.told and run.told[-1][0] > 2:
             run.pulse.stop(Cancelled())
 
-    with pytest.raises(Cancelled), inline_job(tmp_path, preload=("workers.hls",)) as run:
+    with pytest.raises(Cancelled), inline_job(tmp_path, preload=("workers._hls_making",)) as run:
         make_watched_ladder(slowly, run, on_look=cancel_halfway, qualities=TWO)
 
     assert files_below(tmp_path) == {"film.mp4", ".ffmpeg"}

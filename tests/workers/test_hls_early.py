@@ -23,7 +23,7 @@ def film(tmp_path: Path) -> Path:
 
 def test_the_lowest_rendition_plays_before_the_job_has_ended_and_is_gone_if_it_fails(film: Path) -> None:
     out = film.parent / "out"
-    with pytest.raises(EncoderError), inline_job(film.parent, preload=("workers.hls",)) as run:
+    with pytest.raises(EncoderError), inline_job(film.parent, preload=("workers._hls_making",)) as run:
         hls(payload_of(film, earlyMaster=True), run.job)
         # All is made, and nothing committed.
         lines = (out / "low" / "playlist.m3u8").read_text().splitlines()
@@ -58,7 +58,7 @@ def test_a_cancelled_job_withdraws_what_it_showed(tmp_path: Path, monkeypatch: p
         if (tmp_path / "out" / "master.m3u8").exists():
             run.pulse.stop(Cancelled())
 
-    with pytest.raises(Cancelled), inline_job(tmp_path, preload=("workers.hls",)) as run:
+    with pytest.raises(Cancelled), inline_job(tmp_path, preload=("workers._hls_making",)) as run:
         make_watched_ladder(source, run, on_look=cancel_when_seen, qualities=TWO, earlyMaster=True)
     assert files_below(tmp_path) == {"film.mp4", program.name}
 
@@ -66,7 +66,7 @@ def test_a_cancelled_job_withdraws_what_it_showed(tmp_path: Path, monkeypatch: p
 def test_an_older_stream_stays_until_the_new_one_is_complete(film: Path) -> None:
     work(film)
     before = (film.parent / "out" / "master.m3u8").read_text()
-    with pytest.raises(EncoderError), inline_job(film.parent, preload=("workers.hls",)) as run:
+    with pytest.raises(EncoderError), inline_job(film.parent, preload=("workers._hls_making",)) as run:
         hls(payload_of(film, earlyMaster=True, overwrite=True), run.job)
         raise EncoderError
     assert [line for line in run.lines if line.startswith("an older stream is there: it stays")]

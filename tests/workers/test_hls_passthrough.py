@@ -30,7 +30,7 @@ def planned(source: Path, *, codec: Any = "h264", wish: Any = True, quality: Any
     video = probe(source, source.name)
     rungs = climb([Quality.model_validate(quality)], video.width, video.height, codec)
     ladder = Ladder(tuple(rungs), form_for(video.colour, codec, "ts", tone_map=True))
-    with inline_job(source.parent, preload=("workers.hls",)) as run:
+    with inline_job(source.parent, preload=("workers._hls_making",)) as run:
         chosen = choose_passage(run.job, source, video, ladder, wish)
     return chosen.passage or "".join(run.lines)
 
