@@ -16,6 +16,8 @@ _CANDIDATES = 3
 LIVELY = 6.0
 _STILL_WORTH = 0.25
 _EDGE_WORTH = 0.85
+# What tells less than this share of what the best picture tells is no better than nothing.
+_DULL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,14 @@ def best_starts(
 ) -> Iterator[Fraction]:
     """Yield a start for each section, the best one; `motion` tells what moves there, and is asked for the few best.
 
-    A section without candidates, as behind a broken tail, gets one of another that is `apart` from all those taken.
+    A section without candidates, as behind a broken tail or all in the dark, gets one of another that is `apart` from
+    all those taken.
     """
+    least = _DULL * max((one.telling for one in candidates), default=0.0)
     taken: list[Fraction] = []
     lacking: list[Section] = []
     for part in parts:
-        found = [one for one in candidates if part.first <= one.start <= part.last]
+        found = [one for one in candidates if part.first <= one.start <= part.last and one.telling >= least]
         best = sorted(found, key=lambda one: (-_worth(one, part), _off_middle(one, part), one.start))[:_CANDIDATES]
         lively = {one: _worth(one, part) * _liveliness(motion(one.start)) for one in best}
         if lively:

@@ -158,6 +158,12 @@ def test_a_video_of_one_keyframe_is_looked_into(tmp_path: Path) -> None:
     assert 12 <= cut["start"] < 16
 
 
+def test_no_cut_is_of_a_dark_part_while_there_are_others(tmp_path: Path) -> None:
+    video = scenes(tmp_path / "a.mp4", "black", "black", "black", "lively", "lively")
+    first, second = clipped(video, duration=2, cuts=2, width=96).result["cuts"]
+    assert 12 <= first["start"] < first["end"] <= second["start"] < 20
+
+
 @pytest.mark.parametrize("worth", [0.5, 0])
 def test_of_starts_as_good_the_middle_one_is_taken(worth: float) -> None:
     parts = sections(Fraction(100), Fraction(4), 1)
