@@ -14,7 +14,8 @@ _KEYFRAME_INTERVAL = 1_000_000
 # Threads of x264 for each processor, over all renditions: some of them always wait for frames.
 _THREADS_FOR_A_CORE = 1.5
 _ENCODERS: dict[Codec, dict[str, Any]] = {
-    "h264": {"c": "libx264", "preset": "veryfast", "profile": "high"},
+    # With real times, x264 leaves no bits under a ceiling for a picture that stays for more than ten seconds.
+    "h264": {"c": "libx264", "preset": "veryfast", "profile": "high", "x264-params": "force-cfr=1"},
     # Without open GOPs and with forced keyframes as IDR pictures, each segment decodes by itself.
     "hevc": {
         "c": "libx265",

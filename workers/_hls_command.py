@@ -1,7 +1,6 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
 import os
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,8 @@ _NEARLY_THEN_S = 0.0005
 # The muxer's clock starts with the first packet of any kind. Where it cuts a copy by that clock, this must not be a
 # packet of the sound, which is older than the picture by what its encoder begins with.
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
+# A fragment of MP4 begins where the last picture of the one before ends, which is a guess where the rate varies.
+_REAL_DURATIONS = r"setts=pts=PTS:dts=DTS:duration=if(eq(NEXT_DTS\,NOPTS)\,DURATION\,NEXT_DTS-DTS)"
 # How long the muxer waits for the picture or the sound that is behind, by their times; what comes later than that would
 # be in a later segment than it belongs to. Encoders keep back some pictures, of slide shows for minutes.
 _WAITING_S, _KEPT_BACK = 60, 100
@@ -67,7 +68,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     for number, rate in enumerate(rates):
         options[f"b:a:{number}"] = rate
     slaves = "|".join(
-        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None, video.frame_rate)
+        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None, _patience_s(video))
         for number, rung in enumerate(rungs)
     )
     return [str(word) for word in ffmpeg.compile(ffmpeg.output(*pictures, *sounds, slaves, **options), quiet_start())]
@@ -171,7 +172,11 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
         # Scaling is light beside encoding: more threads for it take turns with the encoders, at half a percent of all.
         options["filter_complex_threads"] = max(1, (os.cpu_count() or 1) // 2)
     # An initialization section is written from what encoders say before their first frame.
-    return options | {"flags": "+global_header"} if ladder.form.segment_type == "fmp4" else options
+    return (
+        options | {"flags": "+global_header", "bsf:v": _REAL_DURATIONS}
+        if ladder.form.segment_type == "fmp4"
+        else options
+    )
 
 
 def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dict[str, Any]:
@@ -182,17 +187,17 @@ def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dic
         # The first frame is a keyframe anyway; a moment before it would make one of the next.
         cuts = [cut - _NEARLY_THEN_S for cut in ladder.passage.cuts if span.is_after_begin(cut)]
         options["force_key_frames"] = ",".join(f"{cut:.6f}" for cut in cuts) or 0
-    if video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE:
+    if video.pause_s > 1 / _SLIDES_FRAME_RATE or (video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE):
         # Reordered frames would delay the picture by seconds against the sound.
         options["bf"] = 0
     return options
 
 
-def _patience_s(rate: Fraction | None) -> float:
-    return max(_WAITING_S, float(_KEPT_BACK / rate)) if rate else _WAITING_S
+def _patience_s(video: SourceVideo) -> float:
+    return max(_WAITING_S, _KEPT_BACK * max(video.pause_s, float(1 / video.frame_rate) if video.frame_rate else 0.0))
 
 
-def _slave(ladder: Ladder, picture: int, sound: int | None, rate: Fraction | None) -> str:
+def _slave(ladder: Ladder, picture: int, sound: int | None, patience_s: float) -> str:
     """Return what the tee muxer writes for one rendition: its picture, its sound, its playlist and segments."""
     rung = ladder.rungs[picture]
     streams = f"v:{picture}" if sound is None else f"v:{picture},a:{sound}"
@@ -205,7 +210,7 @@ def _slave(ladder: Ladder, picture: int, sound: int | None, rate: Fraction | Non
         "hls_flags": "independent_segments",
         "avoid_negative_ts": "disabled",
         "output_ts_offset": CLOCK_START_S,
-        "max_interleave_delta": round(_patience_s(rate) * 1_000_000),
+        "max_interleave_delta": round(patience_s * 1_000_000),
     }
     if ladder.passage and ladder.is_copied(rung):
         options["hls_time"] = f"{ladder.passage.step_s:.6f}"

@@ -48,8 +48,8 @@ def encode(job: JobContext, encoder: Encoder, groups: Groups, on_segments: OnSeg
         raise BadInputError("damaged video: no picture of it could be decoded")
     playlists = [groups.playlist(name) for name in encoder.names]
     lasts = [groups.segment(name, len(one.segments) - 1) for name, one in zip(encoder.names, playlists, strict=True)]
-    for last, playlist, length_s in zip(lasts, playlists, job.isolated(lengths_s, lasts), strict=True):
-        text = media_playlist(playlist.lasting(length_s))
+    for last, playlist, (length_s, is_sure) in zip(lasts, playlists, job.isolated(lengths_s, lasts), strict=True):
+        text = media_playlist(playlist.lasting(length_s, is_sure=is_sure))
         (last.parent / MEDIA_PLAYLIST).write_text(text, encoding="utf-8")
     return pictures
 

@@ -55,6 +55,8 @@ class Encryption(WireModel):
     def _name_each_key(self) -> "Encryption":
         if self.key_url and self.rotate_every and KEY_MARK not in self.key_url:
             raise ValueError("keyUrl is the same for all keys: put {key} in it, or leave out rotateEvery")
+        if self.key_url and "{$" in self.key_url:
+            raise ValueError("keyUrl: players take {$ for the beginning of a variable; write %7B$")
         return self
 
 

@@ -29,22 +29,23 @@ def first_moment(segment: Path) -> float:
     return float(min(times))
 
 
-def lengths_s(segments: Sequence[Path]) -> list[float]:
+def lengths_s(segments: Sequence[Path]) -> list[tuple[float, bool]]:
     """Return how long each segment lasts, from its first picture to the end of its sound or of its last picture.
 
-    How long a last picture is shown is not always in it. Raises EncoderError.
+    Without sound (False) nothing tells how long the last picture is shown. Raises EncoderError.
     """
     return [_length_s(segment) for segment in segments]
 
 
-def _length_s(segment: Path) -> float:
+def _length_s(segment: Path) -> tuple[float, bool]:
     with opened(segment) as container:
         ends = [
             (packet.pts + (packet.duration or 0)) * (packet.time_base or Fraction(1))
             for packet in container.demux()
             if packet.pts is not None
         ]
-    return float(max(ends)) - first_moment(segment) if ends else 0.0
+        has_sound, has_picture = bool(container.streams.audio), bool(container.streams.video)
+    return (float(max(ends)) - first_moment(segment) if ends and has_picture else 0.0), has_sound and has_picture
 
 
 def count_pictures(segments: Sequence[Path]) -> int:

@@ -27,7 +27,7 @@ _ONLY_IFRAMES = "#EXT-X-I-FRAMES-ONLY"
 _SHORTEST_RUN_S = 1.0
 _LONGEST_RUN = 1.5
 # Sound goes on for less than that after the picture it belongs to.
-_NOTABLY_LONGER_S = 0.1
+_NOTABLY_S = 0.1
 
 
 class IncompletePlaylistError(Exception):
@@ -65,13 +65,14 @@ class MediaPlaylist:
         """How large the segments are together."""
         return sum(segment.size_bytes for segment in self.segments)
 
-    def lasting(self, length_s: float) -> "MediaPlaylist":
-        """Return it with the real length of its last segment.
+    def lasting(self, length_s: float, *, is_sure: bool) -> "MediaPlaylist":
+        """Return it with the real length of its last segment, or with that at least if it is not sure.
 
-        ffmpeg sums up what it takes the pictures' lengths for, which is too little where their rate varies.
+        ffmpeg sums up what it takes the pictures' lengths for, which is wrong where their rate varies.
         """
         *others, last = self.segments
-        if length_s < last.duration_s + _NOTABLY_LONGER_S:
+        longer_s = length_s - last.duration_s
+        if abs(longer_s) < _NOTABLY_S or (longer_s < 0 and not is_sure):
             return self
         return replace(self, segments=(*others, replace(last, duration_s=length_s)))
 

@@ -12,6 +12,8 @@ from av.container import InputContainer
 from workers._hls_playlist import INIT
 from workplatform.errors import EncoderError
 
+# A segment of a single small picture is too short to be known by itself.
+_FORMATS = {".ts": "mpegts", ".m4s": "mp4"}
 # A picture may come after minutes of sound.
 _UNTIL_ALL_IS_KNOWN = {"protocol_whitelist": "none", "analyzeduration": str(1 << 40), "probesize": str(1 << 40)}
 
@@ -28,7 +30,9 @@ def opened(segment: Path, *, of: Path | None = None, decodes: bool = False) -> I
     content = BytesIO((init.read_bytes() if init.exists() else b"") + segment.read_bytes())
     options = {} if decodes else {"skip_frame": "all"}
     try:
-        with av.open(content, "r", options=options, container_options=_UNTIL_ALL_IS_KNOWN) as container:
+        with av.open(
+            content, "r", format=_FORMATS[segment.suffix], options=options, container_options=_UNTIL_ALL_IS_KNOWN
+        ) as container:
             yield container
     except av.FFmpegError as error:
         place = f"{segment.parent.name}/{segment.name}"

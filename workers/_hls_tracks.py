@@ -111,8 +111,8 @@ def _label(stream: Stream) -> TrackLabel:
 
 
 def _printable(title: str) -> str:
-    """Return a title as a playlist's quoted string can hold it: one line without quotation marks."""
-    text = "".join(letter if letter.isprintable() else " " for letter in title.replace('"', "'"))
+    """Return a title as a playlist's quoted string can hold it: one line without quotation marks and variables."""
+    text = "".join(letter if letter.isprintable() else " " for letter in title.replace('"', "'").replace("{$", "($"))
     return " ".join(text.split())[:_LONGEST_NAME]
 
 

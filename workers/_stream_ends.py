@@ -1,8 +1,9 @@
 """When the streams of a file begin and end: as its header tells, else as its first and last packets do."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import islice, pairwise
 
 import av
 from av.container import InputContainer
@@ -13,6 +14,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _TAG = "DURATION"
 # Streams that are there to the end of a file have packets in this much of it.
 _TAIL_S = 10
+_FIRST_PACKETS = 32
 # A seek by time may land behind what is first.
 _SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 
@@ -29,6 +31,17 @@ def stream_begin(container: InputContainer, stream: Stream) -> float | None:
 
 def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
     """Return when the first packet of a stream begins, in seconds after the start of the file; None if it has none."""
+    return next((float(moment - _beginning(container)) for moment in _moments(container, stream)), None)
+
+
+def longest_pause_s(container: InputContainer, stream: Stream) -> float:
+    """Return the longest time between two of the first packets of a stream."""
+    moments = sorted(islice(_moments(container, stream), _FIRST_PACKETS))
+    return float(max((after - before for before, after in pairwise(moments)), default=Fraction(0)))
+
+
+def _moments(container: InputContainer, stream: Stream) -> Iterator[Fraction]:
+    """Yield the times of the packets of a stream from its beginning on, up to damage."""
     stream.discard = Discard.default
     try:
         if container.format.name in _SOUGHT_BY_BYTES:
@@ -37,10 +50,9 @@ def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
             container.seek(container.start_time or 0)
         for packet in container.demux(stream):
             if packet.pts is not None and packet.time_base:
-                return float(packet.pts * packet.time_base - _beginning(container))
+                yield packet.pts * packet.time_base
     except (av.FFmpegError, IndexError):
-        pass
-    return None
+        return
 
 
 def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:

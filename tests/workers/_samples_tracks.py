@@ -59,7 +59,7 @@ def three_languages(path: Path, *, picture_s: float = 13, shortest_s: float = 9)
     inputs = [option for source in (*tones, *texts) for option in source]
     maps = [option for number in range(7) for option in ("-map", number)]
     codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-c:s", "copy")
-    forced = ("-disposition:s:1", "forced", "-metadata:s:s:2", 'title=Pour "tous"')
+    forced = ("-disposition:s:1", "forced", "-metadata:s:s:2", 'title=Pour "tous" {$a}')
     ffmpeg(*picture("160x90", 10, picture_s), *inputs, *maps, *codecs, *languages, *forced, path)
     return path
 

@@ -1,6 +1,7 @@
 """Small videos of every awkward kind, made with the ffmpeg of the wheel."""
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -67,8 +68,28 @@ def with_sound(path: Path, *, picture_s: float, sound_s: float, layout: str = "s
 
 
 def with_late_sound(path: Path, *, delay_s: float) -> Path:
-    """Make a video whose sound begins later than its picture."""
-    ffmpeg(*picture(duration=3), "-itsoffset", delay_s, *tone(3 - delay_s), *_PLAIN, path)
+    """Make a video of 60 pictures a second whose sound begins later than its picture."""
+    ffmpeg(*picture(rate=60, duration=3), "-itsoffset", delay_s, *tone(3 - delay_s), *_PLAIN, path)
+    return path
+
+
+def without_any_sound(path: Path) -> Path:
+    """Make a video with a sound stream in which there is nothing."""
+    full = plain(path.with_suffix(".mp4"))
+    ffmpeg("-i", full, "-map", "0", "-c", "copy", "-bsf:a", "noise=drop=1", path)
+    return path
+
+
+def slides(path: Path, *, seconds_each: int, duration: int) -> Path:
+    """Make pictures that are shown for long, with sound."""
+    ffmpeg(*picture("160x90", Fraction(1, seconds_each), duration), *tone(duration), *_PLAIN, path)
+    return path
+
+
+def thinning_out(path: Path) -> Path:
+    """Make a video of nine seconds with 30 pictures a second, and two from the seventh on."""
+    few = ("-vf", "select='lt(n,200)+not(mod(n,15))'", "-fps_mode", "vfr")
+    ffmpeg(*picture("160x90", 30, 9), *tone(9), *few, *_PLAIN, path)
     return path
 
 

@@ -28,7 +28,7 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
     "film.mp4": lambda path: film(path, "-bf", 2),
     "stream.ts": lambda path: film(path, "-bf", 2, rate="30000/1001", sound=44100),
     "uneven.mkv": uneven,
-    "low.mkv": lambda path: film(path, sound=22050),
+    "fast.mkv": lambda path: film(path, sound=22050, rate="64000/1001"),
     "falls-silent.mp4": lambda path: film(path, "-filter:a", "atrim=end=8"),
 }
 

@@ -219,9 +219,16 @@ def test_a_picture_that_begins_late_does_not_count_as_one_that_ends_early(tmp_pa
 
 
 def test_sound_that_begins_late_is_filled_with_silence(tmp_path: Path) -> None:
-    made = make_ladder(samples.with_late_sound(tmp_path / "film.mp4", delay_s=1.5))
+    made = make_ladder(samples.with_late_sound(tmp_path / "film.mp4", delay_s=2))
 
     assert made.streams[0].sound_s == pytest.approx(3, abs=0.1)
+    assert not [line for line in made.log if "queued" in line], "no pictures are held until it begins"
+
+
+def test_a_sound_without_a_single_packet_is_none(tmp_path: Path) -> None:
+    made = make_ladder(samples.without_any_sound(tmp_path / "film.mkv"))
+
+    assert [stream.sound for stream in made.streams] == [None, None]
 
 
 @pytest.mark.parametrize("frames", [8, 1])

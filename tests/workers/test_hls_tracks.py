@@ -78,6 +78,17 @@ def test_sounds_begin_with_a_picture_that_comes_late(film: Path, tmp_path: Path)
     ]
 
 
+def test_the_clock_of_a_transport_stream_begins_with_its_first_sound(film: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.ts"
+    maps = ("-map", "0:v", "-map", "1:a:0")
+    samples.ffmpeg("-itsoffset", 3, "-i", film, "-i", film, *maps, "-c", "copy", "-t", 9, late)
+
+    both = make(late, audioOnly=True)
+
+    assert first_pts_s(both.folder / "low") == pytest.approx(13, abs=0.1)
+    assert first_pts_s(both.folder / "audio-1-en") == pytest.approx(13, abs=0.1)
+
+
 def test_all_playlists_have_one_target_duration(made: Made) -> None:
     playlists = [path for path in made.folder.glob("*/playlist.m3u8") if "subtitles" not in path.parent.name]
 
@@ -123,7 +134,7 @@ def test_the_result_names_what_was_made(made: Made) -> None:
     assert [(one["name"], one["language"], one["isForced"]) for one in made.result["subtitles"]] == [
         ("English", "en", False),
         ("German", "de", True),
-        ("Pour 'tous'", "fr", False),
+        ("Pour 'tous' ($a}", "fr", False),
     ]
     files = list(made.folder.rglob("segment_*"))
     assert made.result["segments"] == len(files)
