@@ -46,15 +46,16 @@ class WorkingCopy:
 
     def deploy(self, commit: str) -> DeployResult:
         """Check out a commit, build and check it; puts back what was there if that fails, and says so."""
-        previous = self._require_usable()
+        own = self._own()
+        previous = self._require_usable(own)
         self.job.stage("checking out")
         self.job.confirm()
         journal = self._new_journal(previous)
         try:
-            self._prepare(journal, commit)
-            stashed = self._check_out(commit, journal)
+            self._prepare(own, journal, commit)
+            stashed = self._check_out(own, journal, commit)
             self._build_and_check(commit)
-            own = self._own()
+            own = self._own()  # anything may have happened to its configuration
             left = self._left(own)
             self.job.confirm()
             self.place.built.write({"marks": left})
@@ -70,7 +71,7 @@ class WorkingCopy:
     def _own(self) -> Git:
         return own_git(self.git, self.place)
 
-    def _require_usable(self) -> str | None:
+    def _require_usable(self, own: Git) -> str | None:
         """Return the commit that is checked out, None in an empty folder; raises BadInputError for anything else."""
         folder = self.place.directory
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -80,7 +81,7 @@ class WorkingCopy:
             raise BadInputError(f"{self.payload.directory} holds something, but is no working copy of git")
         drop_stale_locks(inner)
         lines: list[str] = []
-        ended = self._own().attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", on_stdout=lines.append)
+        ended = own.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}", on_stdout=lines.append)
         if ended.returncode != 0 or not lines:
             raise BadInputError(f"{self.payload.directory} is a working copy of git without a commit: remove it first")
         return lines[0]
@@ -101,11 +102,10 @@ class WorkingCopy:
             "gone": [],
         }
 
-    def _prepare(self, journal: dict[str, Any], commit: str) -> None:
+    def _prepare(self, own: Git, journal: dict[str, Any], commit: str) -> None:
         """Copy aside what git could not bring back, and note what is about to change."""
         self.place.journal.write(journal)
         if journal["previous"] is not None:
-            own = self._own()
             journal |= {"branch": _branch_of(self.place.directory), **self._local(own, commit)}
             local = [*journal["known"], *journal["unknown"]]
             journal["gone"] = [name for name in journal["known"] if not os.path.lexists(self.place.directory / name)]
@@ -132,10 +132,9 @@ class WorkingCopy:
         unknown = {name for name in unknown if not name.endswith("/")} | set(covered)
         return {"known": known, "unknown": sorted(unknown)}
 
-    def _check_out(self, commit: str, journal: dict[str, Any]) -> Stashed | None:
+    def _check_out(self, own: Git, journal: dict[str, Any], commit: str) -> Stashed | None:
         if not (self.place.directory / ".git").is_dir():
             begin(self.git, self.place)
-        own = self._own()
         own.run("config", "--replace-all", "remote.origin.url", self.payload.repo_url or "")
         bring(own, self.place, WANTED)
         stashed = self._stash(own, journal)

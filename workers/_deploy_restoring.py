@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from workers._deploy_place import Place, remove
 from workers._deploy_snapshot import empty, forget, give_back
-from workers._git import Git, drop_stale_locks, without_filters
+from workers._git import Git, command_settings, drop_stale_locks, without_filters
 from workplatform.context import JobContext
 
 _KEPT: Final = "refs/deploy/previous"
+# What our store has was checked when it came, and what the working copy has is there already.
+_CHECKED_ALREADY: Final = (("fetch.fsckObjects", "false"), ("transfer.fsckObjects", "false"))
 _FETCH: Final = (
     "fetch",
     "--no-tags",
@@ -42,7 +44,7 @@ def keep(git: Git, place: Place, previous: str) -> None:
     """Have our store hold the commit to go back to, since a build may break the working copy's own repository."""
     store = git.within(place.repository)
     if store.attempt("update-ref", _KEPT, previous).returncode != 0:
-        # Should it not be taken over, for what `fsck` finds in it, there still is the repository itself.
+        # Should it not be taken over, there still is the repository itself.
         _locally(store).attempt(*_FETCH, "--", place.directory / ".git", f"+{previous}:{_KEPT}")
 
 
@@ -71,7 +73,8 @@ def restore(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any])
 
 def _locally(git: Git) -> Git:
     """Return git that may fetch from folders: only our store and the working copy give anything to each other."""
-    return Git(git.job, {**git.env, "GIT_ALLOW_PROTOCOL": "file"}, git.hidden)
+    env = {**git.env, "GIT_ALLOW_PROTOCOL": "file"}
+    return Git(git.job, env | command_settings(_CHECKED_ALREADY, after=env), git.hidden)
 
 
 def _check_out(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any]) -> None:

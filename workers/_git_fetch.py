@@ -105,7 +105,8 @@ def _resolved(git: Git, payload: DeployPayload) -> str:
     except (CommandFailedError, ValueError) as error:
         asked = payload.commit or payload.tag or payload.branch
         raise SourceRefusedError(f"the repository has no commit {asked}, or several that begin so") from error
-    git.run("update-ref", WANTED, commit)
+    if payload.branch is None:  # a branch is a commit already
+        git.run("update-ref", WANTED, commit)
     return commit
 
 
