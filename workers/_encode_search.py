@@ -27,16 +27,23 @@ def search(
             break
         if bad is not None and (bad <= low or (good is not None and bad - good <= step)):
             break
-        guess = max(low, min(high, _next(scores, target, good, bad, step)))
+        is_last = len(scores) == _MOST_TRIES - 1
+        guess = max(low, min(high, _next(scores, target, good, bad, step=step, is_last=is_last)))
     reaching = [argument for argument in scores if scores[argument] >= target]
     found = max(reaching) if reaching else max(scores, key=lambda argument: scores[argument])
     return found, scores[found]
 
 
-def _next(scores: Mapping[float, float], target: float, good: float | None, bad: float | None, step: float) -> float:
+def _next(
+    scores: Mapping[float, float], target: float, good: float | None, bad: float | None, *, step: float, is_last: bool
+) -> float:
     """Guess where the target is: between what is known, else on along the slope."""
     if good is not None and bad is not None:
-        steps = round((_curved(scores, target) - good) / step)
+        if is_last:
+            # Scores fall faster and faster, so a straight line never promises too much.
+            steps = math.floor((bad - good) * (scores[good] - target) / (scores[good] - scores[bad]) / step)
+        else:
+            steps = round((_curved(scores, target) - good) / step)
         return good + step * max(1, min(round((bad - good) / step) - 1, steps))
     nearest, *others = sorted(scores, key=lambda argument: abs(scores[argument] - target))
     slope = _USUAL_SLOPE

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,16 @@ def test_the_search_ends_at_or_just_above_the_target_within_six_tries(
     assert len(asked) == len(set(asked)) <= 6
     assert reached == score(found) and target <= reached
     assert reached <= target + 0.4 or score(found + 0.5) < target or found == 45
+
+
+def test_the_last_try_comes_near_even_where_scores_drop_suddenly() -> None:
+    known = [(8, 100.0), (23, 99.84), (33, 93.85), (37, 87.98), (38.5, 85.52), (39.5, 83.80), (43, 72.90), (45, 66.0)]
+
+    def score(crf: float) -> float:
+        (left, high), (right, low) = next(pair for pair in pairwise(known) if pair[0][0] <= crf <= pair[1][0])
+        return high + (low - high) * (crf - left) / (right - left)
+
+    assert 88 <= search(score, 88, low=8, high=45, start=23, step=0.5)[1] < 89.5
 
 
 @pytest.mark.parametrize(("level", "found"), [(99, 45), (10, 8)])
