@@ -29,7 +29,7 @@ QUALITIES = ({"name": "high", "height": 90}, {"name": "low", "height": 46})
 def make(source: Path, **more: Any) -> tuple[Path, dict[str, Any], list[str]]:
     """Run the job; return its folder, its result and its log."""
     payload = {"inputPath": source.name, "outputDir": "out", "qualities": QUALITIES, **more}
-    with inline_job(source.parent, preload=("workers.hls",)) as run:
+    with inline_job(source.parent, preload=("workers._hls_making",)) as run:
         result = hls(HlsPayload.model_validate(payload), run.job)
     return source.parent / "out", result.model_dump(mode="json", by_alias=True), run.lines
 
@@ -191,6 +191,7 @@ def test_players_fetch_keys_from_where_they_are_told(film: Path) -> None:
         ({"iframes": True, "encryption": "aes-128"}, "leave out iframes or encryption"),
         ({"encryption": {"keyUrl": "https://keys.example/one", "rotateEvery": 5}}, "put {key} in it"),
         ({"encryption": {"keyUrl": 'https://keys.example/"x'}}, "pattern"),
+        ({"encryption": {"keyUrl": "https://keys.example/{$x}"}}, "%7B"),
         ({"encryption": {"keyUrl": "https://keys.example/\n#EXT"}}, "pattern"),
         ({"encryption": "sample-aes"}, "aes-128"),
         ({"encryption": {"rotateEvery": 0}}, "greater than or equal to 1"),
@@ -219,12 +220,12 @@ def test_an_attempt_after_one_that_died_while_encrypting_encrypts_nothing_twice(
     )
     with (
         pytest.raises(ConnectionError),
-        inline_job(film.parent, preload=("workers.hls",), is_tried_again=True) as run,
+        inline_job(film.parent, preload=("workers._hls_making",), is_tried_again=True) as run,
     ):
         hls(payload, run.job)
         raise ConnectionError
 
-    with inline_job(film.parent, preload=("workers.hls",), attempt=2) as run:
+    with inline_job(film.parent, preload=("workers._hls_making",), attempt=2) as run:
         hls(payload, run.job)
 
     folder = film.parent / "out"
