@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import structlog
 
 from workplatform.bulletins import Bulletins
 from workplatform.callbacks import Callbacks
@@ -22,6 +23,8 @@ from workplatform.storage.paths import Roots
 from workplatform.store.jobs import JobStore
 from workplatform.store.records import Grant
 from workplatform.submission import Submitter
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,16 @@ class Attempt:
     job_type: JobType
     pulse: Pulse
     files: AttemptFiles
-    log: Any
     result: bytes = b""
     result_document: Any = None
     job_has_ended: bool = False
     may_be_resumed: bool = True
     found: bytes = b""
+
+    @property
+    def log(self) -> Any:
+        """A log whose lines name the attempt; made when there is something to tell, not before the handler begins."""
+        return _log.bind(job_id=self.grant.id, type=self.grant.type, attempt=self.grant.attempts)
 
     def note(self, found: Mapping[str, Any]) -> None:
         """Keep what the attempt has found."""

@@ -123,15 +123,11 @@ class Consumer(CeleryConsumer):
         """
         super().on_ready()
         if not (self.event_dispatcher and self.event_dispatcher.enabled):
-            Transport.take = staticmethod(partial(_take, self.app.tasks, self.pool.apply_async))
+            Transport.take = staticmethod(partial(_take, self.app.tasks, self.pool.executor.submit))
+        self.hub.on_tick.add(type(self).turned)
         qos = self.task_consumer.channel.qos
         can_consume = qos.can_consume
-
-        def may_consume() -> bool:
-            type(self).turned()
-            return bool(can_consume()) and self._may_take_more()
-
-        qos.can_consume = may_consume
+        qos.can_consume = lambda: bool(can_consume()) and self._may_take_more()
 
     def _between_tries(self) -> None:
         type(self).turned()
@@ -168,7 +164,7 @@ def _take(tasks: Mapping[str, Any], submit: Callable[..., Any], message: Mapping
         return False
     wakeup = Wakeup(job_id, headers["task"], priority)
     worker_state.task_reserved(wakeup)
-    submit(_serve, (begin(job_id, priority), wakeup))
+    submit(_serve, begin(job_id, priority), wakeup)
     return True
 
 

@@ -39,7 +39,6 @@ class Executor:
 
     def __init__(self, tools: Tools, *, worker: str, takes_next: bool) -> None:
         self._tools = tools
-        self._worker = worker
         self.takes_next = takes_next
         self.is_draining = False
         self.taken = 0  # messages that Celery ever brought
@@ -47,6 +46,12 @@ class Executor:
         self._is_held_up = False
         self._claims = uuid.uuid4().hex
         self._numbers = count(1)
+        settings = tools.settings
+        self._workspace = settings.data_dir / "work"
+        self._claimants = {
+            is_local_work: Claimant(worker, settings.node_name, slots, settings.lease)
+            for is_local_work, slots in ((True, settings.max_concurrent_jobs), (False, 0))
+        }
 
     def drain(self) -> None:
         """Take no further job: a message that still comes goes back to its queue."""
@@ -127,9 +132,7 @@ class Executor:
         return self._tools.submitter.build_message(job_id, job_type.name, job_type.queue, priority)
 
     def _claimant(self, job_type: JobType) -> Claimant:
-        settings = self._tools.settings
-        slots = settings.max_concurrent_jobs if job_type.is_local_work else 0
-        return Claimant(self._worker, settings.node_name, slots, settings.lease)
+        return self._claimants[job_type.is_local_work]
 
     def _open(self, job_type: JobType, grant: Grant) -> Attempt:
         tools = self._tools
@@ -142,14 +145,14 @@ class Executor:
         )
         tools.heart.add(pulse)
         journal = tools.journals.open(grant.id, grant.fence)
-        workspace = tools.settings.data_dir / "work"
         expiring = Expiring(tools.settings.data_dir, grant.id) if grant.spec.get("outputsExpire") else None
-        local = LocalFiles(tools.roots, journal, workspace, pulse.check, tools.gauge.limits, expiring)
+        local = LocalFiles(tools.roots, journal, self._workspace, pulse.check, tools.gauge.limits, expiring)
         files = AttemptFiles(local, tools.remotes, pulse)
         tools.gauge.add(pulse, files)
-        log = _log.bind(job_id=grant.id, type=job_type.name, attempt=grant.attempts)
-        log.debug("job_started", waited_ms=grant.waited_ms)
-        return Attempt(grant, job_type, pulse, files, log)
+        _log.debug(
+            "job_started", job_id=grant.id, type=job_type.name, attempt=grant.attempts, waited_ms=grant.waited_ms
+        )
+        return Attempt(grant, job_type, pulse, files)
 
     def _perform(self, attempt: Attempt) -> Next | None:
         """Run the handler and make its outputs visible; None if the job is not this attempt's any more."""

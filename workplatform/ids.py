@@ -35,23 +35,20 @@ class _Mint:
         now_ms = CLOCK.now_ms()
         last_ms, head, numbers = self._current
         if now_ms > last_ms or last_ms - now_ms > _SET_BACK_MS:
-            _, head, numbers = self._current = (now_ms, _head(now_ms), _tails())
+            _, head, numbers = self._current = (now_ms, *_beginning(now_ms))
         tail = next(numbers)
         return head + _PAIRS[tail >> 20] + _PAIRS[tail >> 10 & 1023] + _PAIRS[tail & 1023]
 
 
-def _head(now_ms: int) -> str:
-    bits = now_ms << _HEAD_RANDOM_BITS | _random(_HEAD_RANDOM_BITS)
-    return "job_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _HEAD_SHIFTS])
+def _beginning(now_ms: int) -> tuple[str, "count[int]"]:
+    """Return what ids of a millisecond begin with, and numbers that count on from a random one.
 
-
-def _tails() -> "count[int]":
-    """Count on from a random number; the top bit stays free, so that the end is out of reach."""
-    return count(_random(_TAIL_BITS - 1))
-
-
-def _random(bits: int) -> int:
-    return int.from_bytes(os.urandom(8), "big") >> 64 - bits
+    The top bit of these stays free, so that their end is out of reach.
+    """
+    chance = int.from_bytes(os.urandom(10), "big")
+    bits = now_ms << _HEAD_RANDOM_BITS | chance >> _TAIL_BITS
+    head = "job_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _HEAD_SHIFTS])
+    return head, count(chance & (1 << _TAIL_BITS - 1) - 1)
 
 
 _mint: Final = _Mint()

@@ -4,6 +4,7 @@ Celery brings the message and the thread; `Executor` does the rest. Stopping: th
 running jobs get the grace, then go back to their queue without losing an attempt.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -42,6 +43,7 @@ from workplatform.storage.sweeping import sweep_dead_attempts
 
 _SWEPT_EVERY_LEASES: Final = 2.5
 _LAST_CALL: Final = timedelta(seconds=5)
+_GARBAGE: Final = 10_000  # objects between collections: every second job would pay for one, and makes no cycles
 
 _log = structlog.get_logger()
 
@@ -179,6 +181,7 @@ def run(platform: Platform, queue: str) -> int:
         without_mingle=True,
         without_heartbeat=not settings.task_events,  # by its heartbeats Flower knows who is there
     )
+    gc.set_threshold(_GARBAGE)
     worker.start()
     return int(worker.exitcode or 0)
 
