@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench._children import warm_children
 from bench._table import print_table
 from workers.deploy import deploy
 from workplatform.children import ChildPool
-from workplatform.registry import JobType, preloads
+from workplatform.registry import JobType
 from workplatform.sockets import no_watch
 from workplatform.testing import inline_job
 
@@ -28,7 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         make_repository(root / "repo")
-        pool = ChildPool(preload=preloads(declared))
+        pool = warm_children(deploy)
         pool.call(time.sleep, no_watch, 0)  # a worker has its nursery already
         first: list[tuple[float, float]] = []
         following: list[tuple[float, float]] = []

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench._children import warm_children
 from bench._table import print_table
 from bench.hls import watched_cpu
 from workers._encode_models import EncodePayload
 from workers._ffmpeg import binary
 from workers.encode import encode
 from workplatform.children import ChildPool
-from workplatform.registry import preloads
 from workplatform.testing import inline_job
 
 SECONDS, RATE = 6, 30
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    pool = ChildPool(preload=preloads(encode.__job_type__))  # type: ignore[attr-defined] # as in a worker, whose children outlive a job
+    pool = warm_children(encode)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

@@ -27,17 +27,16 @@ from typing import Literal
 import av
 import psutil
 
+from bench._children import warm_children
 from bench._table import print_table
 from workers._ffmpeg import binary
 from workers._hls_models import HlsPayload
 from workers.hls import hls
-from workplatform.children import ChildPool
-from workplatform.registry import preloads
 from workplatform.testing import inline_job
 
 SECONDS, RATE = 12, 30
 LADDER = {"1080p": ((1920, 1080), 5000), "720p": ((1280, 720), 2800), "480p": ((854, 480), 1400)}
-WARM = ChildPool(preload=preloads(hls.__job_type__))  # type: ignore[attr-defined] # as in a worker, whose children outlive a job
+WARM = warm_children(hls)
 ENCODER = (
     *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p", "-crf", "23"),
     *("-force_key_frames", "expr:gte(t,n_forced*6)", "-g", "1000000", "-keyint_min", "500000"),

@@ -22,11 +22,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench._children import warm_children
 from bench._table import print_table
 from workers._ffmpeg import binary
 from workers.thumbnail import thumbnail
-from workplatform.children import ChildPool
-from workplatform.registry import preloads
 from workplatform.testing import inline_job
 
 FILM_BYTES = 4 << 30
@@ -128,7 +127,7 @@ def main() -> int:
         folder = Path(name)
         make_film(folder / "end.mp4")
         make_film(folder / "start.mp4", "-movflags", "+faststart")
-        children = ChildPool(preload=preloads(thumbnail.__job_type__))  # type: ignore[attr-defined]
+        children = warm_children(thumbnail)
 
         def ours(film: str) -> None:
             payload = {"videoPath": f"{url}/{film}", "outputPath": "ours.jpg", "timestamp": str(MOMENT_S)}

@@ -1,0 +1,13 @@
+"""Children as a worker has them: they outlive a job, and have imported its work."""
+
+from collections.abc import Callable
+from typing import Any
+
+from workplatform.children import ChildPool
+from workplatform.registry import JobType, preloads
+
+
+def warm_children(handler: Callable[..., Any]) -> ChildPool:
+    """Return children for the jobs of a type, given its handler."""
+    declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
+    return ChildPool(preload=preloads(declared))
