@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from workplatform.errors import StoreUnavailableError
 from workplatform.processes import end_with_parent
 from workplatform.settings import Settings
 from workplatform.store.durability import Keeping, keeping, proven
+from workplatform.syncing import syncing
 
 # sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
@@ -84,9 +85,10 @@ def _with_password(settings: Settings) -> str:
 def command(settings: Settings) -> list[str]:
     """Return the server's command line.
 
-    Writes are in the append-only file before they are answered, on disk within a second (DURABILITY=always: before
-    the answer). A tail torn by a crash is cut off at the next start. Nothing is ever evicted. Hashes stay
-    in their compact form, which takes two thirds of the memory, as long as no payload or result is large.
+    Writes are in the append-only file before they are answered, and with DURABILITY=always on disk too; otherwise
+    syncing_by_settings brings them there. A tail torn by a crash is cut off at the next start. Nothing is ever
+    evicted. Hashes stay in their compact form, which takes two thirds of the memory, as long as no payload or result is
+    large.
     """
     options = {
         "port": "0",
@@ -94,7 +96,7 @@ def command(settings: Settings) -> list[str]:
         "unixsocketperm": "700",
         "dir": str(_store_dir(settings)),
         "appendonly": "yes",
-        "appendfsync": settings.durability,
+        "appendfsync": "always" if settings.durability == "always" else "no",
         "aof-load-truncated": "yes",
         "auto-aof-rewrite-min-size": "256mb",  # from 64 on it is rewritten all the time while thousands of jobs come
         "save": "",
@@ -107,6 +109,13 @@ def command(settings: Settings) -> list[str]:
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     return ["/usr/bin/env", _ALLOCATION, str(binary()), *words]
+
+
+def syncing_by_settings(settings: Settings) -> AbstractContextManager[None]:
+    """Return a `with` block that brings what the server has written to the disk every second, if that is ours to do."""
+    if settings.queue_type == "memory" and settings.durability == "everysec":
+        return syncing(_store_dir(settings) / "appendonlydir")
+    return nullcontext()
 
 
 def prepare(settings: Settings) -> None:
@@ -198,8 +207,11 @@ def broken_promise(settings: Settings, facts: ServerFacts) -> str:
         return "it has no append-only file (appendonly no): its restart loses jobs"
     if settings.durability == "always" and facts.keeping is Keeping.TOO_EARLY:
         return f"WAITAOF of {facts.version} answers before anything is on disk: set appendfsync always on that server"
-    if settings.durability == "always" and facts.keeping is Keeping.WITHIN_A_SECOND:
-        return "DURABILITY=always needs appendfsync always, or Redis 7.2 for WAITAOF: a loss of power loses a second"
+    if settings.durability == "always" and facts.keeping is Keeping.LATER:
+        return (
+            "DURABILITY=always needs appendfsync always, or everysec and Redis 7.2 for WAITAOF:"
+            " a loss of power loses what came last"
+        )
     return ""
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 import structlog
 
+from workplatform import embedded
 from workplatform.alive import SignOfLife
 from workplatform.bootstrap import Platform
 from workplatform.bulkhead import Bulkhead
@@ -166,6 +167,14 @@ def run(platform: Platform) -> int:
     remove_others(platform.connector.client, platform.settings.key_prefix)
     sign = SignOfLife(platform.settings.alive_folder, "scheduler")
     _log.info("scheduler_started")
+    with embedded.syncing_by_settings(platform.settings):
+        _loop(scheduler, sign, stop)
+    platform.close()
+    sign.remove()
+    return 0
+
+
+def _loop(scheduler: Scheduler, sign: SignOfLife, stop: threading.Event) -> None:
     pause_s = _TICK_S
     while not stop.wait(pause_s):
         sign.touch()
@@ -178,6 +187,3 @@ def run(platform: Platform) -> int:
         except Exception:  # noqa: BLE001 - the loop's edge: a mistake of ours must not stop every other job
             _log.exception("scheduler_step_failed")
             stop.wait(1.0)
-    platform.close()
-    sign.remove()
-    return 0
