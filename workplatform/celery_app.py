@@ -6,6 +6,7 @@ docs/operating.md; each broker option has a test in tests/integration/test_broke
 
 import importlib
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -52,6 +53,7 @@ _WORKER_MODULES: Final = (
 _RETRY_FIRST_S: Final = 0.25
 _RETRY_MOST_S: Final = 2.0
 _ROOM_POLL_S: Final = 0.1
+_HANDOVER_S: Final = 0.002
 
 app = Celery("workplatform", config_source="celeryconfig", set_as_current=False)
 
@@ -162,13 +164,19 @@ def _take(tasks: Mapping[str, Any], submit: Callable[..., Any], message: Mapping
     job_id, priority = headers.get("id"), properties.get("priority")
     if begin is None or not isinstance(job_id, str) or not isinstance(priority, int):
         return False
+    run = begin(job_id, priority)
     wakeup = Wakeup(job_id, headers["task"], priority)
     worker_state.task_reserved(wakeup)
-    submit(_serve, begin(job_id, priority), wakeup)
+    begun = threading.Lock()
+    begun.acquire()
+    submit(_serve, run, wakeup, begun.release)
+    # Python runs one thread at a time: the loop would turn on, about 0.4 ms, while the job's thread waits for its turn.
+    begun.acquire(timeout=_HANDOVER_S)
     return True
 
 
-def _serve(run: Callable[[], None], wakeup: Wakeup) -> None:
+def _serve(run: Callable[[], None], wakeup: Wakeup, tell_begun: Callable[[], None]) -> None:
+    tell_begun()
     wakeup.accepted_at = time.time()
     worker_state.task_accepted(wakeup)
     try:

@@ -26,10 +26,10 @@ class Trace:
 class Traces:
     """The traces of one attempt. Thread-safe."""
 
-    def __init__(self, file: Path, job_id: str, fence: int, *, is_noted: bool) -> None:
+    def __init__(self, folder: Path, job_id: str, fence: int, *, is_noted: bool) -> None:
         self.job_id = job_id
         self.fence = fence
-        self._file = file
+        self._folder = folder
         self._is_noted = is_noted
         self._lock = Lock()
 
@@ -37,6 +37,10 @@ class Traces:
     def mark(self) -> str:
         """The attempt's name, as objects carry it."""
         return f"{self.job_id}.{self.fence}"
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / self.mark
 
     def stage(self, place: S3Place) -> S3Place:
         """Return the folder, inside an output's, in which its files wait until they are complete."""
@@ -66,7 +70,7 @@ class Traces:
     def _note(self, record: dict[str, Any]) -> None:
         with self._lock:
             self._is_noted = True
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(record) + "\n")
 
@@ -89,7 +93,7 @@ class TraceFolder:
 
     def open(self, job_id: str, fence: int) -> Traces:
         """Return the traces of an attempt; nothing is written yet."""
-        return Traces(self._folder / f"{job_id}.{fence}", job_id, fence, is_noted=False)
+        return Traces(self._folder, job_id, fence, is_noted=False)
 
     def all(self) -> Iterator[Traces]:
         """Yield the traces on disk."""
@@ -98,4 +102,4 @@ class TraceFolder:
         for file in sorted(self._folder.iterdir()):
             job_id, _, fence = file.name.rpartition(".")
             if fence.isdigit():
-                yield Traces(file, job_id, int(fence), is_noted=True)
+                yield Traces(self._folder, job_id, int(fence), is_noted=True)

@@ -11,6 +11,7 @@ from workplatform.store.connection import Word
 from workplatform.store.records import Claimant, Created, Grant, NewJob, Refusal, Settlement, Standing
 
 _ITSELF: Final = "="
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def job_words(jobs: Iterable[NewJob]) -> list[Word]:
@@ -101,7 +102,7 @@ def read_grant(words: Sequence[Any]) -> Grant:
 
 def in_ms(duration: timedelta) -> int:
     """Return a span in whole milliseconds."""
-    return round(duration.total_seconds() * 1000)
+    return duration // _MILLISECOND
 
 
 def by_name(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
