@@ -153,6 +153,8 @@ def _receipt(job: NewJob, job_id: str, created: Created) -> _Receipt:
 
     A repeated request is told the same, whatever has become of the job since.
     """
+    if not job.terms:
+        return {"jobId": job_id, "status": Status.QUEUED, "createdAt": _iso(created.at_ms)}
     if (parent := created.orphans.get(job_id)) is not None:
         return _orphan(job, parent)
     status, at_ms = created.standing.get(job_id, (Status.QUEUED, created.at_ms))

@@ -56,7 +56,8 @@ class JobService:
         """Store prepared jobs in one atomic step."""
         created = self._store.create(jobs)
         for job in jobs:
-            self._superseding.after(job)
+            if job.terms:
+                self._superseding.after(job)
         return created
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str) -> CreatedOnce:

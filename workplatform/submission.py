@@ -1,7 +1,7 @@
 """Submissions: what a caller may ask for, checked and turned into a new job."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 from pydantic import Field, ValidationError
@@ -17,6 +17,7 @@ from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
 from workplatform.terms import Terms
 
+_LEAST: Final = frozenset({"type", "payload"})
 _OF_NAME: Final = "[key]"
 _DETAILS: Final[Mapping[str, str]] = {
     "extra_forbidden": "unknown field; check its spelling",
@@ -142,6 +143,8 @@ class Submitter:
 def _spec(submission: Submission) -> dict[str, Any]:
     """Keep what the caller said, and only that."""
     spec: dict[str, Any] = {"payload": submission.payload}
+    if submission.model_fields_set == _LEAST:
+        return spec
     if submission.callback:
         spec["callback"] = submission.callback.said
     if submission.on_failure:
@@ -161,10 +164,11 @@ def checked(model: type[M], value: object, base: str) -> M:
     """Validate what stands at `base`, a JSON pointer; raises InvalidSubmissionError naming every wrong field."""
     try:
         # model_validate() takes half as long again before it comes to this.
-        return cast("M", model.__pydantic_validator__.validate_python(value))
+        found: M = model.__pydantic_validator__.validate_python(value)
     except ValidationError as error:
-        found = details_of(error)
-        raise invalid([problem_at(base + pointer_to(*place), detail) for place, detail in found]) from error
+        wrong = details_of(error)
+        raise invalid([problem_at(base + pointer_to(*place), detail) for place, detail in wrong]) from error
+    return found
 
 
 def invalid(problems: list[dict[str, str]]) -> InvalidSubmissionError:
