@@ -1,6 +1,5 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import ffmpeg
 
 from workers._ffmpeg import is_the_wheels, quiet_start
 from workers._hls_codecs import encoder_options, tag
-from workers._hls_input import inputs
+from workers._hls_input import LIGHT_THREADS, inputs
 from workers._hls_ladder import Rung
 from workers._hls_plan import Ladder
 from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S, segment_pattern
@@ -169,8 +168,7 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
         "max_muxing_queue_size": 4096,
     }
     if not ladder.form.makes_sdr:
-        # Scaling is light beside encoding: more threads for it take turns with the encoders, at half a percent of all.
-        options["filter_complex_threads"] = max(1, (os.cpu_count() or 1) // 2)
+        options["filter_complex_threads"] = LIGHT_THREADS
     # An initialization section is written from what encoders say before their first frame.
     return (
         options | {"flags": "+global_header", "bsf:v": _REAL_DURATIONS}

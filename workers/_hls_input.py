@@ -1,5 +1,6 @@
 """How ffmpeg reads a video for HLS: which part of it, on which clock, and its sound from where it does not wait."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from workers._ffmpeg import only_this_file
 from workers._hls_span import WHOLE, Span
 from workers._probe import SourceVideo
 
+# Threads for what is light beside encoding, as decoding and scaling are: more of them would take turns with the
+# encoders, at a percent of the work for each of the two.
+LIGHT_THREADS = max(1, (os.cpu_count() or 1) // 2)
 # ffmpeg holds pictures that are not compressed until the first sound comes: a second can be a gigabyte and more.
 _LATE_S = 0.5
 
@@ -31,7 +35,8 @@ def reading(path: str, container: str, begins_s: Sequence[float | None], span: S
     of others nothing has to be known.
     """
     late_s = max(0.0, min((begin_s for begin_s in begins_s if begin_s is not None), default=0.0))
-    return ffmpeg.input(f"file:{path}", **only_this_file(container), **span.input_options(late_s), **more)
+    options = {"threads": LIGHT_THREADS, **only_this_file(container), **span.input_options(late_s), **more}
+    return ffmpeg.input(f"file:{path}", **options)
 
 
 def _waits(video: SourceVideo, span: Span) -> bool:
