@@ -234,7 +234,10 @@ class Wakeups:
 
 
 def _template(job_type: str, queue: str, priority: int) -> str:
-    """Build a message (protocol 2) with Celery's and kombu's own code, the job's id left open."""
+    """Build a message (protocol 2) with Celery's and kombu's own code, the job's id left open.
+
+    As short as it can be, since Redis writes it for each job: a header that is null may be left out.
+    """
     task = app.amqp.as_task_v2(JOB_MARK, job_type, argsrepr=f"('{JOB_MARK}',)", kwargsrepr="{}", ignore_result=True)
     content_type, encoding, body = serialization.dumps(task.body, serializer="json")
     return json.dumps(
@@ -242,7 +245,7 @@ def _template(job_type: str, queue: str, priority: int) -> str:
             "body": Base64().encode(body),
             "content-encoding": encoding,
             "content-type": content_type,
-            "headers": task.headers,
+            "headers": {name: value for name, value in task.headers.items() if value is not None},
             "properties": {
                 **task.properties,
                 "delivery_mode": 2,
@@ -251,5 +254,6 @@ def _template(job_type: str, queue: str, priority: int) -> str:
                 "body_encoding": "base64",
                 "delivery_tag": JOB_MARK,
             },
-        }
+        },
+        separators=(",", ":"),
     )

@@ -16,7 +16,7 @@ local function backlog_key(queue, priority, by) return P .. 'backlog:' .. queue 
 local function behind_key(queue, priority, by) return P .. 'behind:' .. queue .. ':' .. priority .. ':' .. by end
 
 -- The id of a message's job; parsing all of it would take much longer.
-local function id_of(message) return string.match(message, '"id": "([^"]+)"') or '' end
+local function id_of(message) return string.match(message, '"id": ?"([^"]+)"') or '' end
 
 -- Puts a message at the back of a list with a new number; returns the number.
 local function line_up(id, queue, priority, message)
