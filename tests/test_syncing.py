@@ -1,13 +1,18 @@
 """Syncing the append-only file: what was written gets to the disk, and no more often than it grows."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.waiting import eventually
-from workplatform import embedded
+from workplatform import embedded, scheduler
+from workplatform.bootstrap import build
 from workplatform.settings import Settings
+from workplatform.store.durability import Keeping
 from workplatform.syncing import Syncer, syncing
 
 
@@ -71,3 +76,41 @@ def test_only_the_embedded_server_is_synced_by_us(
     with embedded.syncing_by_settings(Settings.model_validate({"data_dir": tmp_path, **others})):
         pass
     assert bool(synced) == is_ours
+
+
+def test_the_scheduler_syncs_and_the_doctor_knows_it(
+    tmp_path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers: dict[int, object] = {}
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.update({number: handler}))
+    settings = Settings.model_validate({"data_dir": tmp_path})
+    with embedded.running(settings), embedded.connect(settings) as client:
+        platform = build(settings)
+        thread = threading.Thread(target=scheduler.run, args=(platform,))
+        thread.start()
+        client.set("written", "x" * 5000)
+        eventually(lambda: synced and synced[-1] > 5000)
+        assert embedded.facts(settings).keeping is Keeping.WITHIN_A_SECOND
+        stop = handlers[signal.SIGTERM]
+        assert callable(stop)
+        stop(signal.SIGTERM, None)
+        thread.join()
+
+
+def test_a_disk_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def fail(fd: int) -> None:
+        tries.append(fd)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    (tmp_path / "appendonly.aof.1.incr.aof").write_bytes(b"written")
+    with capture_logs() as logs, syncing(tmp_path):
+        eventually(lambda: len(tries) > 1)
+    assert {entry["event"] for entry in logs} == {"sync_failed"}
+    assert "Input/output error" in logs[0]["error"]
+
+
+def test_before_the_server_has_begun_there_is_nothing_to_sync(tmp_path: Path) -> None:
+    assert Syncer(tmp_path / "appendonlydir").sync() == 0

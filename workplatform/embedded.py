@@ -113,7 +113,7 @@ def command(settings: Settings) -> list[str]:
 
 def syncing_by_settings(settings: Settings) -> AbstractContextManager[None]:
     """Return a `with` block that brings what the server has written to the disk every second, if that is ours to do."""
-    if settings.queue_type == "memory" and settings.durability == "everysec":
+    if _syncs_by_us(settings):
         return syncing(_store_dir(settings) / "appendonlydir")
     return nullcontext()
 
@@ -191,6 +191,8 @@ def facts(settings: Settings) -> ServerFacts:
             info = client.info()
             is_strict = settings.durability == "always"
             kept = proven(client, prefix=settings.key_prefix) if is_strict else keeping(client)
+            if kept is Keeping.UNSYNCED and _syncs_by_us(settings):
+                kept = Keeping.WITHIN_A_SECOND
     except redis.RedisError as error:
         raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
     version = info.get("valkey_version") or info.get("redis_version", "unknown")
@@ -207,11 +209,10 @@ def broken_promise(settings: Settings, facts: ServerFacts) -> str:
         return "it has no append-only file (appendonly no): its restart loses jobs"
     if settings.durability == "always" and facts.keeping is Keeping.TOO_EARLY:
         return f"WAITAOF of {facts.version} answers before anything is on disk: set appendfsync always on that server"
-    if settings.durability == "always" and facts.keeping is Keeping.LATER:
-        return (
-            "DURABILITY=always needs appendfsync always, or everysec and Redis 7.2 for WAITAOF:"
-            " a loss of power loses what came last"
-        )
+    if facts.keeping is Keeping.UNSYNCED:
+        return "it never syncs its append-only file (appendfsync no): a loss of power loses what came in half a minute"
+    if settings.durability == "always" and facts.keeping is Keeping.WITHIN_A_SECOND:
+        return "DURABILITY=always needs appendfsync always, or Redis 7.2 for WAITAOF: a loss of power loses a second"
     return ""
 
 
@@ -248,6 +249,10 @@ def running(settings: Settings) -> Iterator[str]:
         if lock.is_ours:
             tidy(settings)
         lock.release()
+
+
+def _syncs_by_us(settings: Settings) -> bool:
+    return settings.queue_type == "memory" and settings.durability == "everysec"
 
 
 def _store_dir(settings: Settings) -> Path:

@@ -56,8 +56,7 @@ class JobService:
         """Store prepared jobs in one atomic step."""
         created = self._store.create(jobs)
         for job in jobs:
-            if job.terms:
-                self._superseding.after(job)
+            self._superseding.after(job)
         return created
 
     def create_once(self, jobs: Sequence[NewJob], *, key: str, fingerprint: str) -> CreatedOnce:

@@ -3,7 +3,8 @@
 The server could do it itself, by `appendfsync everysec`. But as long as such a sync lasts it keeps what it has to write
 to itself, for up to two seconds, and answers nevertheless: killed then, it takes with it what it has acknowledged (see
 flushAppendOnlyFile in Valkey's src/aof.c). With `appendfsync no` it always writes before it answers, and what a
-process has written outlives the process. Syncing is then left to others: anybody who opens the file can do it.
+process has written outlives the process. Syncing is then left to others: anybody who opens the file can do it. What
+that costs: a write that comes during a sync may have to wait for the disk.
 """
 
 import os
@@ -64,5 +65,5 @@ def _sync_on(syncer: Syncer, stop: threading.Event) -> None:
         is_over = stop.wait(_EVERY_S)
         try:
             syncer.sync()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - the thread's edge: the next second may be a better one
             _log.error("sync_failed", error=str(error))

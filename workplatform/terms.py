@@ -179,7 +179,7 @@ class Terms(WireModel):
         return orjson.dumps(said) if said else b""
 
     def _says_nothing(self) -> bool:
-        return _TERMS.isdisjoint(self.__pydantic_fields_set__)
+        return _TERMS.isdisjoint(self.model_fields_set)
 
 
 _TERMS: Final = frozenset(Terms.model_fields)

@@ -42,7 +42,7 @@ def _somebody_elses(connector: Connector) -> Iterator[None]:
     [
         ({"appendonly": "yes", "appendfsync": "always"}, Keeping.AT_ONCE),
         ({"appendonly": "yes", "appendfsync": "everysec"}, Keeping.ON_REQUEST),
-        ({"appendonly": "yes", "appendfsync": "no"}, Keeping.LATER),
+        ({"appendonly": "yes", "appendfsync": "no"}, Keeping.UNSYNCED),
         ({"appendonly": "no"}, Keeping.NOT),
     ],
 )
@@ -109,7 +109,11 @@ def test_the_doctor_names_a_promise_that_is_not_kept(server: str, connector: Con
     settings = load(environ, env_file=tmp_path / "none").settings
     with configured(connector, appendfsync="always"):
         assert durability(settings).verdict == "ok"
-    for options, reason in (({"appendonly": "no"}, "loses jobs"), ({}, "answers before anything is on disk")):
+    for options, reason in (
+        ({"appendonly": "no"}, "loses jobs"),
+        ({"appendfsync": "no"}, "never syncs"),
+        ({}, "answers before anything is on disk"),
+    ):
         with configured(connector, **options):
             found = durability(settings)
         assert (found.verdict, reason in found.detail) == ("fail", True)
@@ -122,7 +126,7 @@ def durability(settings: Settings) -> Finding:
 
 def test_a_promise_that_an_old_server_cannot_keep_is_told(tmp_path: Path) -> None:
     settings = load({"DURABILITY": "always"}, env_file=tmp_path / "none").settings
-    old = embedded.ServerFacts("Redis 7.0.15", "noeviction", Keeping.LATER)
+    old = embedded.ServerFacts("Redis 7.0.15", "noeviction", Keeping.WITHIN_A_SECOND)
     assert "WAITAOF" in embedded.broken_promise(settings, old)
     relaxed = settings.model_copy(update={"durability": "everysec"})
     assert embedded.broken_promise(relaxed, old) == ""

@@ -25,8 +25,11 @@ class Keeping(StrEnum):
     TOO_EARLY = "too early"
     """As above, but WAITAOF tells it before it is so (redis/redis#13793): of no use where power may be lost."""
 
-    LATER = "later"
-    """Nothing tells when: an older server with an append-only file, or one that never syncs it (appendfsync no)."""
+    WITHIN_A_SECOND = "within a second"
+    """Nothing tells when: an older server with an append-only file."""
+
+    UNSYNCED = "when its kernel gets to it"
+    """The server never syncs its append-only file (appendfsync no)."""
 
     NOT = "not"
     """There is no append-only file; what is written between two snapshots is lost with the server."""
@@ -43,11 +46,11 @@ def keeping(client: redis.Redis) -> Keeping:
     if known.get("appendonly") == "no":
         return Keeping.NOT
     if known.get("appendfsync") == "no":
-        return Keeping.LATER
+        return Keeping.UNSYNCED
     try:
         client.execute_command("WAITAOF", 1, 0, 1)
     except ResponseError as error:
-        return Keeping.NOT if "appendonly is disabled" in str(error) else Keeping.LATER
+        return Keeping.NOT if "appendonly is disabled" in str(error) else Keeping.WITHIN_A_SECOND
     return Keeping.ON_REQUEST
 
 
