@@ -1,5 +1,6 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import ffmpeg
 
 from workers._ffmpeg import is_the_wheels, quiet_start
 from workers._hls_codecs import encoder_options, tag
-from workers._hls_input import LIGHT_THREADS, inputs
+from workers._hls_input import inputs
 from workers._hls_ladder import Rung
 from workers._hls_plan import Ladder
 from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S, segment_pattern
@@ -42,6 +43,9 @@ _NEARLY_THEN_S = 0.0005
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
 # A fragment of MP4 begins where the last picture of the one before ends, which is a guess where the rate varies.
 _REAL_DURATIONS = r"setts=pts=PTS:dts=DTS:duration=if(eq(NEXT_DTS\,NOPTS)\,DURATION\,NEXT_DTS-DTS)"
+# Threads for what is light beside encoding, as scaling is, and decoding if what is encoded has as many pixels: more of
+# them would take turns with the encoders, at a percent of the work for each of the two.
+_LIGHT_THREADS = max(1, (os.cpu_count() or 1) // 2)
 # How long the muxer waits for the picture or the sound that is behind, by their times; what comes later than that would
 # be in a later segment than it belongs to. Encoders keep back some pictures, of slide shows for minutes.
 _WAITING_S, _KEPT_BACK = 60, 100
@@ -52,8 +56,10 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
 
     The folders have to exist. Progress comes on standard output.
     """
-    seen, heard = inputs(str(source), video, span)
     rungs = ladder.rungs
+    encoded = sum(rung.width * rung.height for rung in rungs if not ladder.is_copied(rung))
+    threads = _LIGHT_THREADS if encoded >= video.width * video.height else 0
+    seen, heard = inputs(str(source), video, span, threads=threads)
     pictures = _pictures(seen[str(video.index)], video, ladder, span)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
     sounds = _sounds(heard, video, len(rates), span)
@@ -168,7 +174,7 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
         "max_muxing_queue_size": 4096,
     }
     if not ladder.form.makes_sdr:
-        options["filter_complex_threads"] = LIGHT_THREADS
+        options["filter_complex_threads"] = _LIGHT_THREADS
     # An initialization section is written from what encoders say before their first frame.
     return (
         options | {"flags": "+global_header", "bsf:v": _REAL_DURATIONS}

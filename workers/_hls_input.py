@@ -1,6 +1,5 @@
 """How ffmpeg reads a video for HLS: which part of it, on which clock, and its sound from where it does not wait."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,33 +9,33 @@ from workers._ffmpeg import only_this_file
 from workers._hls_span import WHOLE, Span
 from workers._probe import SourceVideo
 
-# Threads for what is light beside encoding, as decoding and scaling are: more of them would take turns with the
-# encoders, at a percent of the work for each of the two.
-LIGHT_THREADS = max(1, (os.cpu_count() or 1) // 2)
 # ffmpeg holds pictures that are not compressed until the first sound comes: a second can be a gigabyte and more.
 _LATE_S = 0.5
 
 
-def inputs(path: str, video: SourceVideo, span: Span) -> tuple[Any, Any]:
-    """Return the input of the picture and that of its sound; they are one if none has to wait for the other."""
+def inputs(path: str, video: SourceVideo, span: Span, *, threads: int) -> tuple[Any, Any]:
+    """Return the input of the picture and that of its sound; they are one if none has to wait for the other.
+
+    `threads` decode, 0: as many as ffmpeg likes.
+    """
     audio = video.audio
     if audio is None or not _waits(video, span):
         begins = [video.begin_s, audio.begin_s if audio else None]
-        whole = reading(path, video.container, begins if video.may_jump else (), span)
+        whole = reading(path, video.container, begins if video.may_jump else (), span, threads=threads)
         return whole, whole
-    pictures = reading(path, video.container, [video.begin_s] if video.may_jump else (), span, an=None)
+    begins = [video.begin_s] if video.may_jump else []
+    pictures = reading(path, video.container, begins, span, an=None, threads=threads)
     return pictures, reading(path, video.container, [audio.begin_s] if video.may_jump else (), span, vn=None)
 
 
-def reading(path: str, container: str, begins_s: Sequence[float | None], span: Span = WHOLE, **more: None) -> Any:
+def reading(path: str, container: str, begins_s: Sequence[float | None], span: Span = WHOLE, **more: int | None) -> Any:
     """Return an input whose clock says 0 where the file begins, whichever of its streams are used.
 
     Of containers whose clock may jump, ffmpeg lets the clock begin with the streams in use, which begin at `begins_s`;
     of others nothing has to be known.
     """
     late_s = max(0.0, min((begin_s for begin_s in begins_s if begin_s is not None), default=0.0))
-    options = {"threads": LIGHT_THREADS, **only_this_file(container), **span.input_options(late_s), **more}
-    return ffmpeg.input(f"file:{path}", **options)
+    return ffmpeg.input(f"file:{path}", **only_this_file(container), **span.input_options(late_s), **more)
 
 
 def _waits(video: SourceVideo, span: Span) -> bool:
