@@ -153,7 +153,7 @@ def _receipt(job: NewJob, job_id: str, created: Created) -> _Receipt:
 
     A repeated request is told the same, whatever has become of the job since.
     """
-    if not job.terms:
+    if not job.terms:  # nothing else makes it another job, or lets it wait
         return {"jobId": job_id, "status": Status.QUEUED, "createdAt": _iso(created.at_ms)}
     if (parent := created.orphans.get(job_id)) is not None:
         return _orphan(job, parent)

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from workplatform.children import ChildPool
-from workplatform.registry import JobType, preloads
+from workplatform.registry import preloads, type_of
 
 
 def warm_children(handler: Callable[..., Any]) -> ChildPool:
     """Return children for the jobs of a type, given its handler."""
-    declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
-    return ChildPool(preload=preloads(declared))
+    return ChildPool(preload=preloads(type_of(handler)))

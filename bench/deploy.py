@@ -14,7 +14,7 @@ from bench._children import warm_children
 from bench._table import print_table
 from workers.deploy import deploy
 from workplatform.children import ChildPool
-from workplatform.registry import JobType
+from workplatform.registry import JobType, type_of
 from workplatform.sockets import no_watch
 from workplatform.testing import inline_job
 
@@ -25,7 +25,7 @@ ROUNDS = 3
 
 def main() -> None:
     """Measure and print."""
-    declared: JobType = deploy.__job_type__  # type: ignore[attr-defined]
+    declared = type_of(deploy)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         make_repository(root / "repo")

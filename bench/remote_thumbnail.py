@@ -26,6 +26,7 @@ from bench._children import warm_children
 from bench._table import print_table
 from workers._ffmpeg import binary
 from workers.thumbnail import thumbnail
+from workplatform.registry import type_of
 from workplatform.testing import inline_job
 
 FILM_BYTES = 4 << 30
@@ -131,7 +132,7 @@ def main() -> int:
 
         def ours(film: str) -> None:
             payload = {"videoPath": f"{url}/{film}", "outputPath": "ours.jpg", "timestamp": str(MOMENT_S)}
-            declared = thumbnail.__job_type__  # type: ignore[attr-defined]
+            declared = type_of(thumbnail)
             with inline_job(folder, children=children) as job:
                 declared.handler(declared.payload_model.model_validate(payload), job.job)
 

@@ -113,7 +113,7 @@ def command(settings: Settings) -> list[str]:
 
 def syncing_by_settings(settings: Settings) -> AbstractContextManager[None]:
     """Return a `with` block that brings what the server has written to the disk every second, if that is ours to do."""
-    if _syncs_by_us(settings):
+    if _is_ours_to_sync(settings):
         return syncing(_store_dir(settings) / "appendonlydir")
     return nullcontext()
 
@@ -191,7 +191,7 @@ def facts(settings: Settings) -> ServerFacts:
             info = client.info()
             is_strict = settings.durability == "always"
             kept = proven(client, prefix=settings.key_prefix) if is_strict else keeping(client)
-            if kept is Keeping.UNSYNCED and _syncs_by_us(settings):
+            if kept is Keeping.UNSYNCED and _is_ours_to_sync(settings):
                 kept = Keeping.WITHIN_A_SECOND
     except redis.RedisError as error:
         raise StoreUnavailableError(f"the job store at {shown_address(settings)}: {error}") from error
@@ -251,7 +251,7 @@ def running(settings: Settings) -> Iterator[str]:
         lock.release()
 
 
-def _syncs_by_us(settings: Settings) -> bool:
+def _is_ours_to_sync(settings: Settings) -> bool:
     return settings.queue_type == "memory" and settings.durability == "everysec"
 
 

@@ -97,6 +97,12 @@ def job_type(  # noqa: PLR0913 - one declaration holds everything about a type
     return declare
 
 
+def type_of(handler: Callable[..., Any]) -> JobType:
+    """Return the type that `@job_type` has made of a handler; raises AttributeError if it has made none."""
+    declared: JobType = getattr(handler, _MARK)
+    return declared
+
+
 class Registry(Mapping[str, JobType]):
     """The job types of this process by name; immutable once built."""
 

@@ -12,7 +12,7 @@ from workplatform.children import ChildPool
 from workplatform.context import JobContext
 from workplatform.outbound import Outbound
 from workplatform.pulse import Pulse
-from workplatform.registry import JobType, preloads
+from workplatform.registry import preloads, type_of
 from workplatform.secretfiles import no_secret
 from workplatform.signing import Keys, no_keys
 from workplatform.storage.files import AttemptFiles, Remotes
@@ -116,7 +116,7 @@ def run_inline(
 
     Raises what the handler raises. `attempt` and `is_tried_again` are as for inline_job().
     """
-    declared: JobType = handler.__job_type__  # type: ignore[attr-defined]
+    declared = type_of(handler)
     with inline_job(
         root,
         preload=preloads(declared),
