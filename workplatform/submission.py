@@ -17,6 +17,7 @@ from workplatform.retry import RetryPolicy
 from workplatform.store.records import NewJob, Record
 from workplatform.terms import Terms
 
+_LEAST: Final = frozenset({"type", "payload"})
 _OF_NAME: Final = "[key]"
 _DETAILS: Final[Mapping[str, str]] = {
     "extra_forbidden": "unknown field; check its spelling",
@@ -142,6 +143,8 @@ class Submitter:
 def _spec(submission: Submission) -> dict[str, Any]:
     """Keep what the caller said, and only that."""
     spec: dict[str, Any] = {"payload": submission.payload}
+    if submission.model_fields_set == _LEAST:
+        return spec
     if submission.callback:
         spec["callback"] = submission.callback.said
     if submission.on_failure:

@@ -137,6 +137,8 @@ class Terms(WireModel):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse what contradicts itself."""
+        if self._says_nothing():
+            return self
         if self.concurrency_limit is not None and self.concurrency_key is None:
             raise ValueError("concurrencyLimit is of a concurrencyKey: say that too, or leave it out")
         if self.delay is not None and self.run_at is not None:
@@ -155,7 +157,7 @@ class Terms(WireModel):
 
     def words(self, *, series: str = "", **more: Any) -> bytes:
         """Return the terms, and `more`, as create() of the Lua scripts reads them: JSON, or nothing without any."""
-        if not (series or more or _SAID & self.model_fields_set):
+        if not (series or more) and self._says_nothing():
             return b""  # like most; what follows costs a tenth of a submission
         is_span = isinstance(self.deadline, int)
         found = {
@@ -176,8 +178,11 @@ class Terms(WireModel):
             said["onParent"] = self.on_parent_failure
         return orjson.dumps(said) if said else b""
 
+    def _says_nothing(self) -> bool:
+        return _TERMS.isdisjoint(self.model_fields_set)
 
-_SAID: Final = frozenset(Terms.model_fields)
+
+_TERMS: Final = frozenset(Terms.model_fields)
 
 
 def _ms(moment: datetime | int | None) -> int | None:
