@@ -3,14 +3,16 @@ bare command, the command people write (one process, each size scaled from the s
 
     python -m bench.hls [--rounds 3]
 
-All use the same ffmpeg and the same encoder settings, and run in turns, each round in another order; ratios are medians
-of the rounds' own ratios. CPU is that of the ffmpeg processes.
+All use the same encoder settings and run in turns, each round in another order; ratios are medians of the rounds' own
+ratios. CPU is that of the ffmpeg processes. What people write runs with the machine's own ffmpeg, as theirs would, and
+with the job's, which all others use; a machine that has none runs the job's for both.
 """
 
 import argparse
 import os
 import re
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -43,7 +45,8 @@ ENCODER = (
     *("-c:a", "aac", "-b:a", "128k", "-ac", "2"),
 )
 SEGMENTS = ("-f", "hls", "-hls_time", "6", "-hls_list_size", "0", "-hls_playlist_type", "vod")
-ALL_ENCODED, COPIED, PLAIN = "hls job", "hls job, 1080p copied", "plain split"
+ALL_ENCODED, COPIED = "hls job", "hls job, 1080p copied"
+PLAIN, PLAIN_SAME = "plain split, machine's ffmpeg", "plain split, job's ffmpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ TARGETS = (
     Target(ALL_ENCODED, "three runs", "wall", 0.78),
     Target(ALL_ENCODED, "bare command", "wall", 1.03),
     Target(ALL_ENCODED, PLAIN, "CPU", 0.92),
-    Target(COPIED, PLAIN, "wall", 0.55),
+    Target(ALL_ENCODED, PLAIN_SAME, "CPU", 1.0),
+    Target(COPIED, PLAIN_SAME, "wall", 0.55),
 )
 
 
@@ -100,7 +104,8 @@ def compare(folder: Path, rounds: int) -> list[Target]:
         ALL_ENCODED: partial(ours, passthrough=False),
         COPIED: partial(ours, passthrough=True),
         "bare command": bare(command),
-        PLAIN: plain_split(source),
+        PLAIN: plain_split(source, machines_ffmpeg()),
+        PLAIN_SAME: plain_split(source, binary()),
         "three runs": three_runs(source),
     }
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
@@ -198,11 +203,11 @@ def bare(command: list[str]) -> Case:
     return run
 
 
-def plain_split(source: Path) -> Case:
+def plain_split(source: Path, ffmpeg: str) -> Case:
     """Return one run of ffmpeg as people write it: every size scaled from the source, the audio encoded for each."""
     names = list(LADDER)
     graph = f"[0:v]split={len(names)}{''.join(f'[s{number}]' for number in range(len(names)))}"
-    command = [binary(), "-v", "error", "-nostdin", "-y", "-i", str(source)]
+    command = [ffmpeg, "-v", "error", "-nostdin", "-y", "-i", str(source)]
     maps, rates = [], []
     for number, ((width, height), rate) in enumerate(LADDER.values()):
         graph += f";[s{number}]scale={width}:{height}[v{number}]"
@@ -217,6 +222,17 @@ def plain_split(source: Path) -> Case:
         return timed(place, command)
 
     return run
+
+
+def machines_ffmpeg() -> str:
+    """Return what `ffmpeg` is for people who write commands here."""
+    return shutil.which("ffmpeg") or binary()
+
+
+def release(ffmpeg: str) -> str:
+    """Return the release of an ffmpeg, as `5.1.9`."""
+    told = subprocess.run([ffmpeg, "-version"], check=True, capture_output=True, text=True).stdout
+    return told.split()[2].split("-")[0].removeprefix("n")
 
 
 def three_runs(source: Path) -> Case:
@@ -270,7 +286,8 @@ def report(costs: dict[str, list[Cost]], folder: Path, rounds: int) -> None:
         size = sum(file.stat().st_size for file in place_of(folder, name, 0).glob("*/*.ts"))
         row = [name, f"{statistics.median(run.wall_s for run in runs):.2f}"]
         rows.append([*row, f"{statistics.median(run.cpu_s for run in runs):.2f}", f"{size:,}"])
-    print(f"{SECONDS} s of 1080p{RATE}, {rounds} rounds, medians")
+    releases = f"ffmpeg of the job {release(binary())}, of the machine {release(machines_ffmpeg())}"
+    print(f"{SECONDS} s of 1080p{RATE}, {rounds} rounds, medians; {releases}")
     print_table(["case", "wall s", "CPU s", "bytes"], rows)
     ratios = [
         [target.case, target.rival, target.cost, f"{ratio(costs, target):.3f}", f"{target.at_most:.2f}"]

@@ -28,7 +28,7 @@ _ENCODERS: dict[Codec, dict[str, Any]] = {
 
 
 def encoder_options(rungs: Sequence[Rung], rung: Rung, form: Form) -> dict[str, Any]:
-    """Return the options, without stream specifiers, by which a rung of these rungs is encoded.
+    """Return the options, without stream specifiers, by which one of these rungs is encoded beside the others.
 
     Raises BadInputError if it is too small for the codec.
     """

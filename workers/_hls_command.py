@@ -57,7 +57,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     The folders have to exist. Progress comes on standard output.
     """
     rungs = ladder.rungs
-    encoded = sum(rung.width * rung.height for rung in rungs if not ladder.is_copied(rung))
+    encoded = sum(rung.width * rung.height for rung in ladder.encoded)
     threads = _LIGHT_THREADS if encoded >= video.width * video.height else 0
     seen, heard = inputs(str(source), video, span, threads=threads)
     pictures = _pictures(seen[str(video.index)], video, ladder, span)
@@ -82,8 +82,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
 def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> list[Any]:
     """Return one picture stream per rung: each is scaled from the next larger one, which is cheapest, or is a copy."""
     made: dict[str, Any] = {rung.name: stream for rung in ladder.rungs if ladder.is_copied(rung)}
-    encoded = [rung for rung in ladder.rungs if rung.name not in made]
-    falling = sorted(encoded, key=lambda rung: -rung.width * rung.height)
+    falling = sorted(ladder.encoded, key=lambda rung: -rung.width * rung.height)
     stream = _repaired(stream, video, span)
     for rung in falling:
         is_first = rung is falling[0]
@@ -185,7 +184,7 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
 
 def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dict[str, Any]:
     """Return how a rung's picture is encoded, and where its keyframes are."""
-    options = encoder_options(ladder.rungs, rung, ladder.form)
+    options = encoder_options(ladder.encoded, rung, ladder.form)
     options["force_key_frames"] = _ON_THE_GRID
     if ladder.passage:
         # The first frame is a keyframe anyway; a moment before it would make one of the next.

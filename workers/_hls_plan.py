@@ -61,6 +61,11 @@ class Ladder:
     form: Form = Form()
     passage: Passage | None = None
 
+    @property
+    def encoded(self) -> tuple[Rung, ...]:
+        """All but the copy."""
+        return tuple(rung for rung in self.rungs if not self.is_copied(rung))
+
     def is_copied(self, rung: Rung) -> bool:
         """Whether a rung's picture is the source's own."""
         return self.passage is not None and rung.name == self.passage.name

@@ -1,5 +1,6 @@
 """Renditions that are copied from the source: only where every player is served as well as by encoding."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ def pictures_of(path: Path) -> list[bytes]:
     """Decode a video; return every picture of it."""
     with av.open(str(path)) as container:
         return [bytes(frame.reformat(format="rgb24").planes[0]) for frame in container.decode(video=0)]
+
+
+def word_after(option: str, command: str) -> str:
+    """Return the value of an option of a command in the log."""
+    words = shlex.split(command)
+    return words[words.index(option) + 1]
 
 
 def planned(source: Path, *, codec: Any = "h264", wish: Any = True, quality: Any = TWO[0]) -> Passage | str:
@@ -69,6 +76,16 @@ def test_a_rendition_that_is_alone_needs_no_encoder(tmp_path: Path) -> None:
     made = make_ladder(samples.grouped(tmp_path / "film.mp4"), qualities=TWO[:1])
 
     assert made.result["renditions"][0]["isCopied"] and "libx264" not in made.log[0]
+
+
+def test_a_copy_leaves_all_threads_to_what_is_encoded(tmp_path: Path) -> None:
+    source = samples.grouped(tmp_path / "film.mp4")
+
+    beside = make_ladder(source, qualities=TWO)
+    alone = make_ladder(source, qualities=TWO[1:], overwrite=True)
+
+    assert beside.result["renditions"][0]["isCopied"]
+    assert word_after("-threads:v:1", beside.log[0]) == word_after("-threads:v:0", alone.log[0])
 
 
 @pytest.mark.parametrize(
