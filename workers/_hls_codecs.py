@@ -25,15 +25,24 @@ _ENCODERS: dict[Codec, dict[str, Any]] = {
     },
     "av1": {"c": "libsvtav1", "preset": 10, "svtav1-params": "scd=0"},
 }
+_FRAME_RATES = {
+    "h264": ("x264-params", ":fps={rate}/1000"),
+    "hevc": ("x265-params", ":fps={rate}/1000"),
+    "av1": ("svtav1-params", ":fps-num={rate}:fps-denom=1000"),
+}
 
 
-def encoder_options(rungs: Sequence[Rung], rung: Rung, form: Form) -> dict[str, Any]:
+def encoder_options(rungs: Sequence[Rung], rung: Rung, form: Form, *, rate: float | None) -> dict[str, Any]:
     """Return the options, without stream specifiers, by which one of these rungs is encoded beside the others.
 
-    Raises BadInputError if it is too small for the codec.
+    `rate` is how many pictures a second it has to reckon with, None: as ffmpeg tells it. Raises BadInputError if the
+    rung is too small for the codec.
     """
     require_side(form.codec, rung.width, rung.height)
     options = {**_ENCODERS[form.codec], "g": _KEYFRAME_INTERVAL, "keyint_min": _KEYFRAME_INTERVAL // 2}
+    if rate is not None:
+        name, more = _FRAME_RATES[form.codec]
+        options[name] += more.format(rate=round(1000 * rate))
     if form.codec == "h264":
         options["threads"] = _threads(rungs, rung)
     return options | _rate_control(rung, form.codec)

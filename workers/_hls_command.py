@@ -10,6 +10,7 @@ from workers._ffmpeg import is_the_wheels, quiet_start
 from workers._hls_codecs import encoder_options, tag
 from workers._hls_input import inputs
 from workers._hls_ladder import Rung
+from workers._hls_pauses import LONGEST_PAUSE_S, Pauses
 from workers._hls_plan import Ladder
 from workers._hls_playlist import CLOCK_START_S, INIT, MEDIA_PLAYLIST, SEGMENT_S, segment_pattern
 from workers._hls_span import WHOLE, Span
@@ -20,9 +21,10 @@ from workers._tone_mapping import to_sdr
 # has an SSIM of 0.991 to Lanczos instead of 0.998).
 _SCALER = "bilinear"
 MAX_FRAME_RATE = 60
-_SLIDES_FRAME_RATE = 5
 # The rates that every HLS player takes; anything else becomes the first.
 _SAMPLE_RATES = (48_000, 44_100)
+# A picture that stands is shown again on an even grid of times, which may come just behind a picture of the source.
+_SOON_S = 0.8 * LONGEST_PAUSE_S
 # Audio that goes on for longer than this after the last picture gets that picture to the end: segments can only be cut
 # at keyframes, so without pictures the last one would hold all the rest of the audio.
 MAX_TAIL_S = 0.5
@@ -41,14 +43,15 @@ _NEARLY_THEN_S = 0.0005
 # The muxer's clock starts with the first packet of any kind. Where it cuts a copy by that clock, this must not be a
 # packet of the sound, which is older than the picture by what its encoder begins with.
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
-# A fragment of MP4 begins where the last picture of the one before ends, which is a guess where the rate varies.
+# A fragment of MP4 begins where the last picture of the one before ends, which is a guess where the rate varies; and a
+# picture that stands would say that it lasts as long, though it is shown again.
 _REAL_DURATIONS = r"setts=pts=PTS:dts=DTS:duration=if(eq(NEXT_DTS\,NOPTS)\,DURATION\,NEXT_DTS-DTS)"
 # Threads for what is light beside encoding, as scaling is, and decoding if what is encoded has as many pixels: more of
 # them would take turns with the encoders, at a percent of the work for each of the two.
 _LIGHT_THREADS = max(1, (os.cpu_count() or 1) // 2)
 # How long the muxer waits for the picture or the sound that is behind, by their times; what comes later than that would
-# be in a later segment than it belongs to. Encoders keep back some pictures, of slide shows for minutes.
-_WAITING_S, _KEPT_BACK = 60, 100
+# be in a later segment than it belongs to. Encoders keep back some pictures, up to a hundred.
+_WAITING_S = 60
 
 
 def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span = WHOLE) -> list[str]:
@@ -68,13 +71,12 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     if _falls_silent(video) and is_the_wheels():
         options |= {"shortest": None, "shortest_buf_duration": _HELD_S}
     for number, rung in enumerate(rungs):
-        own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(video, ladder, rung, span)
+        own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(ladder, rung, span)
         options |= {f"{name}:v:{number}": value for name, value in (own | tag(ladder.form)).items()}
     for number, rate in enumerate(rates):
         options[f"b:a:{number}"] = rate
     slaves = "|".join(
-        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None, _patience_s(video))
-        for number, rung in enumerate(rungs)
+        _slave(ladder, number, rates.index(rung.audio_bitrate) if rates else None) for number, rung in enumerate(rungs)
     )
     return [str(word) for word in ffmpeg.compile(ffmpeg.output(*pictures, *sounds, slaves, **options), quiet_start())]
 
@@ -83,7 +85,7 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
     """Return one picture stream per rung: each is scaled from the next larger one, which is cheapest, or is a copy."""
     made: dict[str, Any] = {rung.name: stream for rung in ladder.rungs if ladder.is_copied(rung)}
     falling = sorted(ladder.encoded, key=lambda rung: -rung.width * rung.height)
-    stream = _repaired(stream, video, span)
+    stream = _repaired(stream, video, ladder, span)
     for rung in falling:
         is_first = rung is falling[0]
         levels = {"out_range": "tv"} if is_first and video.is_full_range else {}
@@ -100,11 +102,13 @@ def _pictures(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> li
     return [made[rung.name] for rung in ladder.rungs]
 
 
-def _repaired(stream: Any, video: SourceVideo, span: Span) -> Any:
+def _repaired(stream: Any, video: SourceVideo, ladder: Ladder, span: Span) -> Any:
     """Weave no half pictures, show no more frames than screens do, and keep a picture for all of the audio."""
+    # What pictures are left out, or shown again, depends on those before.
     if video.frame_rate and video.frame_rate > MAX_FRAME_RATE + 1:
-        # What pictures are left out depends on those before.
         stream = span.pictures(_woven(stream, video).filter("fps", MAX_FRAME_RATE, eof_action="pass"))
+    elif ladder.pauses:
+        return span.pictures(_without_pauses(_woven(stream, video), video, ladder.pauses, span))
     else:
         stream = _woven(span.pictures(stream), video)
     is_to_the_end = span.end_s is None
@@ -112,6 +116,22 @@ def _repaired(stream: Any, video: SourceVideo, span: Span) -> Any:
         tail_s = video.sound_end_s - video.end_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.3f}")
     return stream
+
+
+def _without_pauses(stream: Any, video: SourceVideo, pauses: Pauses, span: Span) -> Any:
+    """Show a picture again while it stands, to the end of the span and of the sound; those of the source all stay.
+
+    A copy of the stream at a low and even rate is laid between its pictures, marked as half pictures; of what is marked
+    only that stays before which nothing came for a while.
+    """
+    end_s = span.end_s or max(pauses.last_s, video.end_s or 0.0, video.sound_end_s or 0.0)
+    copies = stream.filter("setfield", "prog").filter_multi_output("split", 2)
+    still = copies[1].filter("fps", 1 / LONGEST_PAUSE_S, round="up").filter("tpad", stop=-1, stop_mode="clone")
+    still = still.filter("trim", end=f"{end_s:.6f}").filter("setfield", "tff")
+    # Other ticks than these are taken for these where the pictures' lengths are told.
+    both = ffmpeg.filter([copy.filter("settb", "AVTB") for copy in (copies[0], still)], "interleave")
+    is_needed = f"eq(interlace_type,PROGRESSIVE)+gte(t-prev_selected_t,{_SOON_S})"
+    return both.filter("select", is_needed).filter("setfield", "prog")
 
 
 def _woven(stream: Any, video: SourceVideo) -> Any:
@@ -174,33 +194,29 @@ def _common_options(ladder: Ladder) -> dict[str, Any]:
     }
     if not ladder.form.makes_sdr:
         options["filter_complex_threads"] = _LIGHT_THREADS
-    # An initialization section is written from what encoders say before their first frame.
-    return (
-        options | {"flags": "+global_header", "bsf:v": _REAL_DURATIONS}
-        if ladder.form.segment_type == "fmp4"
-        else options
-    )
+    if ladder.form.segment_type == "fmp4":
+        # An initialization section is written from what encoders say before their first frame.
+        options["flags"] = "+global_header"
+    if ladder.form.segment_type == "fmp4" or ladder.pauses:
+        options["bsf:v"] = _REAL_DURATIONS
+    return options
 
 
-def _encoding(video: SourceVideo, ladder: Ladder, rung: Rung, span: Span) -> dict[str, Any]:
+def _encoding(ladder: Ladder, rung: Rung, span: Span) -> dict[str, Any]:
     """Return how a rung's picture is encoded, and where its keyframes are."""
-    options = encoder_options(ladder.encoded, rung, ladder.form)
+    options = encoder_options(ladder.encoded, rung, ladder.form, rate=ladder.pauses.rate if ladder.pauses else None)
     options["force_key_frames"] = _ON_THE_GRID
     if ladder.passage:
         # The first frame is a keyframe anyway; a moment before it would make one of the next.
         cuts = [cut - _NEARLY_THEN_S for cut in ladder.passage.cuts if span.is_after_begin(cut)]
         options["force_key_frames"] = ",".join(f"{cut:.6f}" for cut in cuts) or 0
-    if video.pause_s > 1 / _SLIDES_FRAME_RATE or (video.frame_rate and video.frame_rate < _SLIDES_FRAME_RATE):
+    if ladder.pauses:
         # Reordered frames would delay the picture by seconds against the sound.
         options["bf"] = 0
     return options
 
 
-def _patience_s(video: SourceVideo) -> float:
-    return max(_WAITING_S, _KEPT_BACK * max(video.pause_s, float(1 / video.frame_rate) if video.frame_rate else 0.0))
-
-
-def _slave(ladder: Ladder, picture: int, sound: int | None, patience_s: float) -> str:
+def _slave(ladder: Ladder, picture: int, sound: int | None) -> str:
     """Return what the tee muxer writes for one rendition: its picture, its sound, its playlist and segments."""
     rung = ladder.rungs[picture]
     streams = f"v:{picture}" if sound is None else f"v:{picture},a:{sound}"
@@ -213,7 +229,7 @@ def _slave(ladder: Ladder, picture: int, sound: int | None, patience_s: float) -
         "hls_flags": "independent_segments",
         "avoid_negative_ts": "disabled",
         "output_ts_offset": CLOCK_START_S,
-        "max_interleave_delta": round(patience_s * 1_000_000),
+        "max_interleave_delta": _WAITING_S * 1_000_000,
     }
     if ladder.passage and ladder.is_copied(rung):
         options["hls_time"] = f"{ladder.passage.step_s:.6f}"

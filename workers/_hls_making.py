@@ -9,6 +9,7 @@ from workers._hls_master import MASTER, OWNED, master_playlist
 from workers._hls_models import HlsPayload, HlsResult
 from workers._hls_package import complete, note_shortness, origin, package, result
 from workers._hls_passthrough import choose_passage
+from workers._hls_pauses import find_pauses
 from workers._hls_pictures import make_pictures
 from workers._hls_plan import Ladder, form_for
 from workers._hls_renditions import Renditions
@@ -22,7 +23,8 @@ def make_stream(payload: HlsPayload, job: JobContext) -> HlsResult:
     """Make a stream; raises JobError."""
     source = job.input(payload.input_path)
     job.stage("probing")
-    video = job.isolated(probe, source, file_name(payload.input_path))
+    name = file_name(payload.input_path)
+    video = job.isolated(probe, source, name)
     form = form_for(video.colour, payload.codec, payload.packed_as, tone_map=payload.tone_map)
     rungs = climb(payload.qualities, video.width, video.height, payload.codec)
     names = [rung.name for rung in rungs]
@@ -37,7 +39,8 @@ def make_stream(payload: HlsPayload, job: JobContext) -> HlsResult:
         raise BadInputError(
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
-    ladder = choose_passage(job, source, video, Ladder(tuple(rungs), form), payload.passthrough)
+    pauses = job.isolated(find_pauses, source, name, may_jump=video.may_jump)
+    ladder = choose_passage(job, source, video, Ladder(tuple(rungs), form, pauses), payload.passthrough)
     job.stage("transcoding")
     renditions = Renditions(
         source, video, made_from, are_final=payload.encryption is None, is_early=payload.early_master

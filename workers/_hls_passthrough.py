@@ -61,6 +61,7 @@ def copyable(video: SourceVideo, ladder: Ladder) -> Rung | str:
             not video.is_as_stored
         ),
         "the source has more pictures a second than players take": (video.frame_rate or 0) > MAX_FRAME_RATE + 1,
+        "pictures of the source stand for longer than players wait": ladder.pauses is not None,
         "the sound of the source goes on after its last picture": bool(video.end_s) and tail_s > MAX_TAIL_S,
     }
     fitting = [rung for rung in ladder.rungs if (rung.width, rung.height) == (video.width, video.height)]

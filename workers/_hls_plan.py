@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from workers._hls_ladder import Codec, Rung, SegmentType
+from workers._hls_pauses import Pauses
 from workers._probe import Colour
 
 _BT2020 = 9
@@ -55,10 +56,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The renditions to make, in the order asked."""
+    """The renditions to make, in the order asked; `pauses` are those of the source, if it has any."""
 
     rungs: tuple[Rung, ...]
     form: Form = Form()
+    pauses: Pauses | None = None
     passage: Passage | None = None
 
     @property

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from workers._stream_ends import first_packet_s, longest_pause_s, stream_begin, stream_ends
+from workers._stream_ends import first_packet_s, stream_begin, stream_ends
 from workers._video import open_video
 from workplatform.channels import channel_count
 from workplatform.errors import BadInputError
@@ -64,10 +64,9 @@ class SourceVideo:
 
     `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
     its picture stream; `begin_s`, `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file,
-    None where nothing tells; `pause_s` is the longest time between two of its first pictures. The clock of the file
-    `may_jump` if its container allows that. `audio` is what is to be heard with the picture from the same segments.
-    `is_as_stored` says that the samples are shown as they are stored: progressive, upright, square and of limited
-    range.
+    None where nothing tells. The clock of the file `may_jump` if its container allows that. `audio` is what is to be
+    heard with the picture from the same segments. `is_as_stored` says that the samples are shown as they are stored:
+    progressive, upright, square and of limited range.
     """
 
     container: str
@@ -78,7 +77,6 @@ class SourceVideo:
     width: int
     height: int
     frame_rate: Fraction | None
-    pause_s: float
     is_interlaced: bool
     is_full_range: bool
     is_as_stored: bool
@@ -114,7 +112,6 @@ def probe(path: Path, name: str) -> SourceVideo:
             width=width,
             height=height,
             frame_rate=rate or None,
-            pause_s=longest_pause_s(container, stream),
             is_interlaced=frame.interlaced_frame,
             is_full_range=_is_full_range(frame),
             is_as_stored=_is_as_stored(frame, stream),

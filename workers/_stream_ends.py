@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import islice, pairwise
 
 import av
 from av.container import InputContainer
@@ -14,7 +13,6 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _TAG = "DURATION"
 # Streams that are there to the end of a file have packets in this much of it.
 _TAIL_S = 10
-_FIRST_PACKETS = 32
 # A seek by time may land behind what is first.
 _SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 
@@ -32,12 +30,6 @@ def stream_begin(container: InputContainer, stream: Stream) -> float | None:
 def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
     """Return when the first packet of a stream begins, in seconds after the start of the file; None if it has none."""
     return next((float(moment - _beginning(container)) for moment in _moments(container, stream)), None)
-
-
-def longest_pause_s(container: InputContainer, stream: Stream) -> float:
-    """Return the longest time between two of the first packets of a stream."""
-    moments = sorted(islice(_moments(container, stream), _FIRST_PACKETS))
-    return float(max((after - before for before, after in pairwise(moments)), default=Fraction(0)))
 
 
 def _moments(container: InputContainer, stream: Stream) -> Iterator[Fraction]:

@@ -53,6 +53,15 @@ def test_what_the_check_finds_good_plays(make: Callable[[Path], Path], tmp_path:
     assert play(folder, "master.m3u8", tmp_path / "profile")["resumed"].at > 4
 
 
+@pytest.mark.parametrize("segment_type", ["ts", "fmp4"])
+def test_slides_play(tmp_path: Path, segment_type: str) -> None:
+    source = samples.slides(tmp_path / "talk.mp4", seconds_each=8, duration=40)
+    payload = {"inputPath": source.name, "outputDir": "out", "qualities": TWO[1:], "segmentType": segment_type}
+    run_inline(hls, payload, root=tmp_path)
+
+    assert play(tmp_path / "out", "master.m3u8", tmp_path / "profile")["resumed"].at > 27
+
+
 def test_the_check_finds_no_error_in_what_the_job_makes(stream: Path) -> None:
     report = check(stream)
 
