@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -36,15 +37,21 @@ def _moments(container: InputContainer, stream: Stream) -> Iterator[Fraction]:
     """Yield the times of the packets of a stream from its beginning on, up to damage."""
     stream.discard = Discard.default
     try:
-        if container.format.name in _SOUGHT_BY_BYTES:
-            container.seek(0, unsupported_byte_offset=True)
-        else:
-            container.seek(container.start_time or 0)
+        _rewind(container)
         for packet in container.demux(stream):
             if packet.pts is not None and packet.time_base:
                 yield packet.pts * packet.time_base
     except (av.FFmpegError, IndexError):
         return
+
+
+def _rewind(container: InputContainer) -> None:
+    """Go back to the beginning. Raises av.FFmpegError."""
+    if container.format.name not in _SOUGHT_BY_BYTES:
+        with suppress(av.FFmpegError):  # FLV has no way to before the first picture
+            container.seek(container.start_time or 0)
+            return
+    container.seek(0, unsupported_byte_offset=True)
 
 
 def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:
@@ -59,7 +66,7 @@ def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[in
         tail = (container.start_time or 0) + container.duration - _TAIL_S * av.time_base
         ends |= _last_moments(container, unknown, tail)
     if any(stream.index not in ends for stream in unknown):
-        ends |= _last_moments(container, unknown, container.start_time or 0)
+        ends |= _last_moments(container, unknown, None)
     return ends
 
 
@@ -70,13 +77,16 @@ def _told_end(container: InputContainer, stream: Stream) -> float | None:
     return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None
 
 
-def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int) -> dict[int, float]:
-    """Return when the last packets of streams end, reading from a moment on, in units of the library's time base."""
+def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int | None) -> dict[int, float]:
+    """Return when the last packets of streams end; `begin` is where to read from, in the library's units, None: all."""
     for stream in streams:
         stream.discard = Discard.default
     last: dict[int, Fraction] = {}
     try:
-        container.seek(begin)
+        if begin is None:
+            _rewind(container)
+        else:
+            container.seek(begin)
         for packet in container.demux(list(streams)):
             if packet.pts is not None and packet.time_base:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base

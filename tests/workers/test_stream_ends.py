@@ -28,6 +28,18 @@ def test_ends_are_found_in_the_header_near_the_end_or_in_all_of_it(
     assert found.duration_s == pytest.approx(max(picture_s, sound_s), abs=0.1)
 
 
+@pytest.mark.parametrize("picture_s", [4, 12])
+def test_where_the_picture_of_a_flash_video_begins_late_its_sound_is_found_too(tmp_path: Path, picture_s: int) -> None:
+    film = samples.with_sound(tmp_path / "film.mp4", picture_s=picture_s, sound_s=3)
+    late = tmp_path / "late.flv"
+    samples.ffmpeg("-i", film, "-itsoffset", 1, "-i", film, "-map", "1:v", "-map", "0:a", "-c:v", "flv1", late)
+    found = probe(late, late.name)
+
+    assert found.audio is not None and found.audio.first_s == pytest.approx(0, abs=0.1)
+    assert found.end_s == pytest.approx(picture_s + 1, abs=0.1)
+    assert found.sound_end_s == pytest.approx(3, abs=0.1)
+
+
 def test_an_end_that_mkvmerge_has_noted_is_found(tmp_path: Path) -> None:
     film = samples.with_sound(tmp_path / "film.mp4", picture_s=2, sound_s=2)
     tag = ("-metadata:s:v", "DURATION-eng=00:00:07.500000000")
