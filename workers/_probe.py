@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from workers._stream_ends import first_packet_s, stream_begin, stream_ends
+from workers._stream_ends import first_packet_s, stream_begin, stream_ends, told_end
 from workers._video import open_video
 from workplatform.channels import channel_count
 from workplatform.errors import BadInputError
@@ -101,7 +101,8 @@ def probe(path: Path, name: str) -> SourceVideo:
                 "give a version in HDR10, HLG or SDR"
             )
         width, height = _upright_size(frame, stream)
-        ends = stream_ends(container, [stream, best] if isinstance(best, AudioStream) else [stream])
+        streams = [stream, best] if isinstance(best, AudioStream) else [stream]
+        ends = stream_ends(container, streams)
         audio = source_audio(container, best, ends.get(best.index)) if isinstance(best, AudioStream) else None
         return SourceVideo(
             container=container.format.name,
@@ -117,7 +118,7 @@ def probe(path: Path, name: str) -> SourceVideo:
             is_as_stored=_is_as_stored(frame, stream),
             begin_s=stream_begin(container, stream),
             end_s=ends.get(stream.index),
-            duration_s=_duration(container) or max(ends.values(), default=None),
+            duration_s=told_end(container, streams) or _duration(container) or max(ends.values(), default=None),
             audio=audio,
             sound_end_s=audio.end_s if audio else None,
             colour=_colour(frame),

@@ -70,6 +70,13 @@ def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[in
     return ends
 
 
+def told_end(container: InputContainer, streams: Sequence[Stream]) -> float | None:
+    """Return when the last of some streams ends as the header tells, None where it does not tell of each."""
+    told = [_told_end(container, stream) for stream in streams]
+    known = [end for end in told if end is not None]
+    return max(known) if len(known) == len(told) else None
+
+
 def _told_end(container: InputContainer, stream: Stream) -> float | None:
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base - _beginning(container))

@@ -49,6 +49,15 @@ def test_an_end_that_mkvmerge_has_noted_is_found(tmp_path: Path) -> None:
         assert stream_ends(video.container, [video.stream]) == {video.stream.index: 7.5}
 
 
+def test_a_text_that_is_shown_longer_makes_no_film_longer(tmp_path: Path) -> None:
+    plain, text, film = (tmp_path / name for name in ("plain.mp4", "text.srt", "film.mkv"))
+    samples.with_sound(plain, picture_s=3, sound_s=2)
+    text.write_text("1\n00:00:02,000 --> 00:00:59,000\nThe end\n")
+    samples.ffmpeg("-i", plain, "-i", text, "-c", "copy", film)
+
+    assert probe(film, film.name).duration_s == pytest.approx(3, abs=0.1)
+
+
 def test_a_sound_that_begins_in_the_middle_is_passed_over(tmp_path: Path) -> None:
     film = samples.with_sound(tmp_path / "film.flv", picture_s=12, sound_s=12)
     data = film.read_bytes()
