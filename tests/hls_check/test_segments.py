@@ -282,3 +282,11 @@ def test_a_keyframe_with_pictures_that_need_the_last_segment_is_none(tmp_path: P
     ffmpeg(*picture(duration=4), *rendition(folder, *HEVC, "log-level=none:open-gop=1:bframes=3", kind="fmp4"))
 
     assert "no IDR picture" in found(folder / "playlist.m3u8", "segment-without-keyframe").message
+
+
+def test_sound_before_the_first_picture_makes_the_last_segment_no_longer(tmp_path: Path) -> None:
+    ffmpeg("-itsoffset", 0.5, *picture(duration=2), *tone(2.5), *PICTURES, *SOUND, tmp_path / "0.ts")
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:2", "#EXTINF:2.000,", "0.ts", "#EXT-X-ENDLIST", ""]
+    (tmp_path / "playlist.m3u8").write_text("\n".join(lines))
+
+    assert not {"extinf-inexact", "extinf-wrong"} & rules(check(tmp_path / "playlist.m3u8"))

@@ -46,7 +46,7 @@ def _lengths(stream: Stream, findings: Findings) -> None:
         real_s = _until_next(stream, number, main, facts)
         # How long a last picture is shown is not in the file.
         bearable_s = float(main.frame_ticks * main.tick) if real_s is None else 0.0
-        real_s = _span_s(facts) if real_s is None else real_s
+        real_s = _span_s(main, facts) if real_s is None else real_s
         off_s = abs(real_s - piece.segment.duration_s) - bearable_s
         told = f"{piece.segment.uri} is {real_s:.3f} s long, #EXTINF says {piece.segment.duration_s:.3f} s"
         if off_s > _WRONG_S:
@@ -75,9 +75,12 @@ def _until_next(stream: Stream, number: int, main: Track, facts: Facts) -> float
     return real_s if is_told or is_near else None
 
 
-def _span_s(facts: Facts) -> float:
-    """Return how long a segment is by itself: a picture may be shown until its sound ends."""
-    return max((track.duration_s for track in facts.tracks), default=0.0)
+def _span_s(main: Track, facts: Facts) -> float:
+    """Return how long a segment is by itself: a picture may be shown until its sound ends.
+
+    Sound from before the picture belongs to the time of the segment before.
+    """
+    return float(max(track.end * track.tick for track in facts.tracks) - main.first * main.tick)
 
 
 def _seam(stream: Stream, seam: tuple[Facts, Piece, Facts], findings: Findings) -> None:
@@ -141,7 +144,7 @@ def _whole_length(stream: Stream, findings: Findings) -> None:
     first, last = stream.read[0][1].main, stream.read[-1][1].main
     if first is None or last is None or len(stream.read) != len(stream.pieces):
         return
-    real_s = step_s(first, last, stream.read[0][1]) + _span_s(stream.read[-1][1])
+    real_s = step_s(first, last, stream.read[0][1]) + _span_s(last, stream.read[-1][1])
     said_s = stream.playlist.duration_s
     if abs(real_s - said_s) > _WRONG_S + float(last.frame_ticks * last.tick):
         told = f"all segments together are {real_s:.3f} s long, the playlist says {said_s:.3f} s"
