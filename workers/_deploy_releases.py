@@ -19,7 +19,7 @@ from workers._git import Git
 from workers._git_reading import Facts, facts
 from workplatform.clock import CLOCK
 from workplatform.context import JobContext
-from workplatform.errors import BadInputError, CommandFailedError, JobError
+from workplatform.errors import BadInputError, BuildFailedError, CommandFailedError, JobError
 
 _CLEANED_WITHIN: Final = timedelta(minutes=5)
 _NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}(\.[0-9]+)?")
@@ -63,6 +63,7 @@ class Releases:
         try:
             self._check_out(name, commit)
             self._build_and_check(name, commit)
+            self._require_whole(name)
             self.job.stage("switching")
             self.job.progress(95)
             self._list_last({"release": name, "commit": commit, "branch": self.payload.branch})
@@ -113,6 +114,14 @@ class Releases:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise BadInputError(f"{self.payload.directory}/releases cannot be made: {reason}") from error
+
+    def _require_whole(self, name: str) -> None:
+        """Refuse to switch to what a build removed or put elsewhere, though it ended well."""
+        folder = self._folder / name
+        if self._folder.is_symlink() or folder.is_symlink() or not folder.is_dir():
+            raise BuildFailedError(f"the build removed or replaced its own folder, releases/{name}")
+        if self._link.exists() and not self._link.is_symlink():
+            raise BuildFailedError("the build put something else in place of the link `current`")
 
     def _current(self) -> str | None:
         return self._link.readlink().name if self._link.is_symlink() else None

@@ -80,6 +80,23 @@ def test_a_release_that_cannot_be_built_or_is_not_well_never_shows(project: Proj
     assert (releases(project), project.read("current/page")) == ([first], "one")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ['rm -rf "$PWD"', 'rm -rf "$PWD" && ln -s / "$PWD"', "mv ../../releases ../../other && ln -s other ../../releases"],
+)
+def test_a_build_that_does_away_with_its_own_folder_has_failed(project: Project, command: str) -> None:
+    first = project.deploy(strategy="releases")
+    with pytest.raises(BuildFailedError, match=r"replaced its own folder.* is still the current release"):
+        project.deploy(strategy="releases", buildCommand=command)
+    assert (current(project), releases(project)) == (first["release"], [first["release"]])
+
+
+def test_a_build_that_puts_a_folder_in_place_of_the_link_has_failed(project: Project) -> None:
+    with pytest.raises(BuildFailedError, match="in place of the link `current`"):
+        project.deploy(strategy="releases", buildCommand="mkdir ../../current")
+    assert releases(project) == []
+
+
 def test_old_releases_go_and_the_current_one_stays(project: Project, repository: Repository) -> None:
     made = []
     for number in range(4):
