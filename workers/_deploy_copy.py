@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,12 +37,21 @@ class WorkingCopy:
     payload: DeployPayload
 
     def recover(self) -> DeployResult | None:
-        """Undo what an attempt left half done whose worker died; nothing of it is done already."""
+        """Undo what an attempt left half done whose worker died.
+
+        Returns the result if that attempt was one of this very job's, and had done all but tell it.
+        """
         end_builds(self.place)
         under_way = self.place.journal.read()
-        if under_way is not None:
+        if under_way is None:
+            return None
+        if under_way["phase"] != "done":
             self.job.log("an earlier deploy was cut off: putting back what was there before it")
             restore(self.job, self.git, self.place, under_way)
+            return None
+        if under_way["job"] == self.job.id:
+            return self._conclude(self._own(), under_way)
+        self.place.journal.close()
         return None
 
     def deploy(self, commit: str) -> DeployResult:
@@ -53,20 +63,21 @@ class WorkingCopy:
         journal = self._new_journal(previous)
         try:
             self._prepare(own, journal, commit)
-            stashed = self._check_out(own, journal, commit)
+            self._check_out(own, journal, commit)
             self._build_and_check(commit)
             own = self._own()  # anything may have happened to its configuration
             left = self._left(own)
             self.job.confirm()
             self.place.built.write({"marks": left})
-            self.place.journal.close()
+            done = {**journal, "phase": "done", "commit": commit}
+            self.place.journal.write(done)
         except Exception as error:
             calm = self.job.closing(_RESTORED_WITHIN)
-            told = restore(calm, self.git.calmly(calm), self.place, self.place.journal.read() or journal)
+            told = restore(calm, self.git.calmly(calm), self.place, journal)
             calm.log(told)
             raise_with(told, error)
             raise
-        return self._result(own, commit, previous, stashed)
+        return self._conclude(own, done)
 
     def _own(self) -> Git:
         return own_git(self.git, self.place)
@@ -89,6 +100,7 @@ class WorkingCopy:
     def _new_journal(self, previous: str | None) -> dict[str, Any]:
         journal: dict[str, Any] = {
             "phase": "copying",
+            "job": self.job.id,
             "previous": previous,
             "branch": None,
             "stashed": None,
@@ -132,17 +144,16 @@ class WorkingCopy:
         unknown = {name for name in unknown if not name.endswith("/")} | set(covered)
         return {"known": known, "unknown": sorted(unknown)}
 
-    def _check_out(self, own: Git, journal: dict[str, Any], commit: str) -> Stashed | None:
+    def _check_out(self, own: Git, journal: dict[str, Any], commit: str) -> None:
         if not (self.place.directory / ".git").is_dir():
             begin(self.git, self.place)
         own.run("config", "--replace-all", "remote.origin.url", self.payload.repo_url or "")
         bring(own, self.place, WANTED)
-        stashed = self._stash(own, journal)
+        self._stash(own, journal)
         own.run("checkout", "--quiet", "--force", "--detach", commit)
         say_what_is_left_out(self.job, self.place.directory)
-        return stashed
 
-    def _stash(self, own: Git, journal: dict[str, Any]) -> Stashed | None:
+    def _stash(self, own: Git, journal: dict[str, Any]) -> None:
         """Set local changes aside; what the last build left and nobody touched since is none."""
         built = (self.place.built.read() or {}).get("marks", {})
 
@@ -152,7 +163,7 @@ class WorkingCopy:
         known, unknown = ([name for name in journal[kind] if is_local(name)] for kind in ("known", "unknown"))
         local = sorted({*known, *unknown})
         if not local:
-            return None
+            return
         commit = self.job.isolated(
             set_aside,
             self.place.directory,
@@ -167,7 +178,6 @@ class WorkingCopy:
         self.job.log(f"{len(local)} local changes are set aside: git stash apply {commit}")
         journal["stashed"] = stashed.model_dump()
         self.place.journal.write(journal)
-        return stashed
 
     def _build_and_check(self, commit: str) -> None:
         if self.payload.build_command is not None:
@@ -190,12 +200,14 @@ class WorkingCopy:
             raise BuildFailedError(f"the build broke the working copy's repository: {error.message}") from error
         return self.job.isolated(marks, self.place.directory, names)
 
-    def _result(self, own: Git, commit: str, previous: str | None, stashed: Stashed | None) -> DeployResult:
-        """Tell what was done; it is, whatever becomes of the job now."""
+    def _conclude(self, own: Git, journal: Mapping[str, Any]) -> DeployResult:
+        """Tell what was done; it is, whatever becomes of the job now, and may be told again."""
+        commit, previous = journal["commit"], journal["previous"]
         calm = self.job.closing(_RESTORED_WITHIN)
         with suppress(JobError):  # the next copy is made in its place
             calm.isolated(forget, self.place.snapshot)
         found = calm.isolated(facts, self.place.directory / ".git", own.env, commit, previous, MOST_LISTED)
+        self.place.journal.close()
         return DeployResult(
             commit=commit,
             previous_commit=previous,
@@ -207,7 +219,7 @@ class WorkingCopy:
             duration=0,
             release=None,
             rolled_back=False,
-            stashed=stashed,
+            stashed=journal["stashed"] and Stashed.model_validate(journal["stashed"]),
         )
 
 

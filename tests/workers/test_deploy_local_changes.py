@@ -236,6 +236,22 @@ def test_what_was_put_back_already_stays_when_that_is_cut_off(
     assert (project.read("page"), project.read("other")) == ("edited", "onebuilt\n")
 
 
+def test_a_deploy_that_was_cut_off_when_all_was_done_tells_still_what_it_set_aside(
+    project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_site(project, repository, "rev-parse", "HEAD")
+    (project.site / "page").write_text("edited")
+    second = repository.commit("Go on", page="two")
+    with monkeypatch.context() as patch, pytest.raises(WorkerDiedError):
+        patch.setattr(Journal, "close", die)
+        project.deploy(buildCommand="echo built >> other")
+    result = project.deploy(buildCommand="echo built >> other")
+    assert (result["previousCommit"], result["commit"]) == (first, second)
+    assert (result["changedFiles"], result["stashed"]["files"]) == (["page"], ["page"])
+    assert project.read("other") == "onebuilt\n", "not built twice"
+    assert project.deploy()["previousCommit"] == second, "told once"
+
+
 @pytest.mark.parametrize("key", ["smudge", "clean", "process"])
 def test_filters_in_the_working_copys_own_configuration_do_not_run(
     key: str, project: Project, repository: Repository
