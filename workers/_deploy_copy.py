@@ -192,8 +192,8 @@ class WorkingCopy:
     def _left(self, own: Git) -> dict[str, list[int] | None]:
         """Return what the build left, by which it can be told from local changes; raises BuildFailedError."""
         git_dir = self.place.directory / ".git"
-        if git_dir.is_symlink():
-            raise BuildFailedError("the build put a link in place of the working copy's repository")
+        if self.place.directory.is_symlink() or git_dir.is_symlink():
+            raise BuildFailedError("the build put a link in place of the working copy or its repository")
         try:
             names = [change.path for change in self.job.isolated(changes, git_dir, own.env)]
         except CommandFailedError as error:

@@ -52,6 +52,8 @@ def restore(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any])
     """Bring back what was there, and say it; goes on where an earlier try was cut off."""
     place.prepare()
     previous, folder, phase = journal["previous"], place.directory, journal["phase"]
+    if folder.is_symlink():
+        folder.unlink()  # a build put it there; through it something else would be put back, and emptied
     if previous is None and phase == "changing":
         job.isolated(empty, folder, but_itself=journal["existed"])
     elif previous is not None and phase != "copying":

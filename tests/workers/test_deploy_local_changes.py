@@ -222,6 +222,23 @@ def test_a_build_that_breaks_the_repository_is_taken_back_too(
     assert project.read("page") == "two"
 
 
+@pytest.mark.parametrize("ends_with", [0, 1])
+def test_a_build_that_puts_a_link_in_place_of_the_folder_harms_nothing_behind_it(
+    ends_with: int, project: Project, repository: Repository
+) -> None:
+    project.deploy(buildCommand="echo built > dist.local")
+    other = Repository(project.root / "other")
+    other.commit("Other", page="other's")
+    (other.folder / "own").write_text("other's")
+    repository.commit("Go on", page="two")
+    with pytest.raises(BuildFailedError, match="what was built from it are back"):
+        project.deploy(buildCommand=f"cd .. && mv site moved && ln -s other site; exit {ends_with}")
+    assert not project.site.is_symlink()
+    assert (project.read("page"), project.read("dist.local")) == ("one", "built\n")
+    assert [(other.folder / name).read_text() for name in ("page", "own")] == ["other's", "other's"]
+    assert project.deploy()["changedFiles"] == ["page"]
+
+
 def test_what_was_put_back_already_stays_when_that_is_cut_off(
     project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
