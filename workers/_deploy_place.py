@@ -92,11 +92,15 @@ class Journal:
     path: Path
 
     def read(self) -> dict[str, Any] | None:
-        """Return the document; None if there is none."""
+        """Return the document; None if there is none. Raises BadInputError for one that something else wrote."""
         try:
             document = json.loads(self.path.read_text("utf-8", "surrogateescape"))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise BadInputError(
+                f"{self.path} is damaged, though no deploy leaves it so; see to the project's folder, then remove it"
+            ) from error
         return document if isinstance(document, dict) else None
 
     def write(self, document: dict[str, Any]) -> None:

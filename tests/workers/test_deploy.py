@@ -191,6 +191,19 @@ def test_a_health_check_that_never_turns_green_takes_the_deploy_back(project: Pr
     assert project.read("page.html") == "one"
 
 
+def test_a_build_that_damages_the_journal_is_taken_back_and_the_next_deploy_says_what_to_do(
+    project: Project, repository: Repository
+) -> None:
+    project.deploy()
+    repository.commit("Go on", page__html="two")
+    with pytest.raises(BuildFailedError, match="are back"):
+        project.deploy(buildCommand="echo harm > ../.site.deploy/journal.json; exit 1")
+    assert project.read("page.html") == "one"
+    (project.root / ".site.deploy" / "journal.json").write_text("harm")
+    with pytest.raises(BadInputError, match=r"journal\.json is damaged"):
+        project.deploy()
+
+
 def test_hooks_filters_and_submodules_of_the_repository_are_inert(project: Project, repository: Repository) -> None:
     other = Repository(project.root / "other")
     other.commit("Inner", inner="inner")
