@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -64,20 +65,30 @@ def _watch(build: "subprocess.Popen[bytes]", ends: float, most_bytes: int) -> st
             return "time"
         if now - weighed >= _WEIGHED_EVERY_S:
             weighed = now
-            if _memory() > most_bytes:
+            if _memory(_resident) > most_bytes and _memory(_proportional) > most_bytes:
                 return "memory"
         with suppress(subprocess.TimeoutExpired):
             build.wait(_LOOK_S)
     return ""
 
 
-def _memory() -> int:
-    """Return the bytes that the build's processes hold; what they share counts for each."""
+def _memory(of: Callable[[psutil.Process], int]) -> int:
+    """Return the bytes that the build's processes hold together."""
     total = 0
     for process in _descendants():
         with suppress(psutil.Error):
-            total += process.memory_info().rss
+            total += of(process)
     return total
+
+
+def _resident(process: psutil.Process) -> int:
+    """Return what a process holds: told at once, but what it shares with others counts for each."""
+    return int(process.memory_info().rss)
+
+
+def _proportional(process: psutil.Process) -> int:
+    """Return what a process holds, of what it shares its part (Linux); takes longer the more it holds."""
+    return int(process.memory_full_info().pss) if sys.platform == "linux" else _resident(process)
 
 
 def _descendants() -> list[psutil.Process]:

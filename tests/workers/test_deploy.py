@@ -1,6 +1,7 @@
 """Deploys in place: real repositories, real builds, and everything back where it was when one fails."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,17 @@ def test_a_folder_with_something_else_in_it_is_left_alone(project: Project) -> N
 def test_a_build_is_bounded(project: Project, command: str, bounds: dict[str, float], told: str) -> None:
     with pytest.raises(BuildFailedError, match=told):
         project.deploy(buildCommand=command, **bounds)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes share")
+def test_what_the_processes_of_a_build_share_counts_once(project: Project) -> None:
+    (project.root / "share.py").write_text(
+        "import os, time\n"
+        "held = os.urandom(64 << 20)\n"
+        "children = [child for child in (os.fork() for _ in range(2)) if child]\n"
+        "time.sleep(1.5)  # it is measured twice a second\n"
+    )
+    project.deploy(buildCommand=f"{sys.executable} ../share.py", buildMemory=160 << 20)
 
 
 def test_a_build_has_a_clean_environment_and_a_home_that_lasts(
