@@ -12,7 +12,8 @@ from workplatform.urls import http_url
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_VARIABLES: Final = 200
-_LONGEST_VALUE: Final = 32_768
+_LONGEST_VALUE_BYTES: Final = 32_768
+_LARGEST_ENV_BYTES: Final = 1 << 20  # Linux starts no program with more than 2 MiB of variables and words
 # Through these a build would start what is not its own before its first command, or break its own runner.
 _NOT_FOR_BUILDS: Final = ("LD_", "DYLD_", "WORKPLATFORM_")
 
@@ -147,8 +148,10 @@ class DeployPayload(Payload):
                 raise ValueError(f"{name!r} is no name of a variable")
             if name.startswith(_NOT_FOR_BUILDS):
                 raise ValueError(f"{name} must not be set for a build")
-            if "\0" in value or len(value) > _LONGEST_VALUE:
+            if "\0" in value or len(value.encode()) > _LONGEST_VALUE_BYTES:
                 raise ValueError(f"{name} is too long, or holds a zero byte")
+        if sum(len(f"{name}={value}".encode()) + 1 for name, value in env.items()) > _LARGEST_ENV_BYTES:
+            raise ValueError(f"the variables take more than {_LARGEST_ENV_BYTES} bytes together")
         return env
 
     @model_validator(mode="after")

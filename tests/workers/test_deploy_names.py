@@ -113,6 +113,8 @@ def test_names_that_git_gives_to_nothing_are_refused(name: str) -> None:
         ({"env": {"A=B": "x"}}, "no name of a variable"),
         ({"env": {"LD_PRELOAD": "x"}}, "must not be set"),
         ({"env": {"A": "\0"}}, "zero byte"),
+        ({"env": {"A": "\N{HEAVY CHECK MARK}" * 32_000}}, "A is too long"),
+        ({"env": {f"A{number}": "x" * 32_000 for number in range(40)}}, "more than 1048576 bytes together"),
         ({"buildCommand": "a\0b"}, "zero byte"),
         ({"secret": "../key"}, "secret"),
         ({"rollback": True}, "strategy releases"),
