@@ -175,13 +175,21 @@ class _Child:
         self._process.close()
 
     def _drain(self, deadline: float) -> None:
-        """Wait for the answer of a request that was told to end."""
+        """Wait for the answer of a request that was told to end, or for the program if the child itself is dead."""
         try:
             while (left := deadline - time.monotonic()) > 0 and self._connection.poll(left):
                 if isinstance(self._connection.recv(), Answer):
                     return
         except (EOFError, ConnectionError):
-            return
+            while time.monotonic() < deadline and self._has_group():
+                time.sleep(_POLL_S)
+
+    def _has_group(self) -> bool:
+        try:
+            os.killpg(self._process.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
     def _signal_group(self, number: signal.Signals) -> None:
         try:

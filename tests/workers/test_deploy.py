@@ -13,6 +13,7 @@ from workplatform.children import ChildPool
 from workplatform.errors import (
     BadInputError,
     BuildFailedError,
+    ChildCrashedError,
     HealthCheckError,
     JobError,
     PathForbiddenError,
@@ -176,6 +177,14 @@ def test_what_the_processes_of_a_build_share_counts_once(project: Project) -> No
         "time.sleep(1.5)  # it is measured twice a second\n"
     )
     project.deploy(buildCommand=f"{sys.executable} ../share.py", buildMemory=160 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_build_whose_child_of_the_worker_is_killed_leaves_no_daemon(project: Project) -> None:
+    daemon = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
+    with pytest.raises(ChildCrashedError):
+        project.deploy(buildCommand=f"{daemon}; kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 60")
+    assert not Path("/proc", (project.root / "daemon").read_text().strip()).exists()
 
 
 def test_a_build_has_a_clean_environment_and_a_home_that_lasts(
