@@ -72,12 +72,19 @@ class WorkingCopy:
             done = {**journal, "phase": "done", "commit": commit}
             self.place.journal.write(done)
         except Exception as error:
-            calm = self.job.closing(_RESTORED_WITHIN)
-            told = restore(calm, self.git.calmly(calm), self.place, journal)
-            calm.log(told)
-            raise_with(told, error)
+            raise_with(self._put_back(journal), error)
             raise
         return self._conclude(own, done)
+
+    def _put_back(self, journal: Mapping[str, Any]) -> str:
+        """Return what to say of it, also where it is not possible."""
+        calm = self.job.closing(_RESTORED_WITHIN)
+        try:
+            told = restore(calm, self.git.calmly(calm), self.place, journal)
+        except JobError as error:
+            told = f"what was there before is not back, the next deploy tries again: {error.message}"
+        calm.log(told)
+        return told
 
     def _own(self) -> Git:
         return own_git(self.git, self.place)

@@ -61,7 +61,7 @@ _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification fa
 _COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)|objects: \d+, done|^remote: Total \d")
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"No space left on device|Disk quota exceeded", NoSpaceError),
-    (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed", UnexpectedContentError),
+    (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed|mismatched algorithms", UnexpectedContentError),
     (r"couldn't find remote ref|not our ref|no such ref|Couldn't find", SourceRefusedError),
     (r"Authentication failed|could not read (User|Pass)|Permission denied|Host key verification", SourceRefusedError),
     (r"error: [34]\d\d|not found|does not appear to be a git repository|not allowed|redirect", SourceRefusedError),

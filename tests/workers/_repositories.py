@@ -17,10 +17,10 @@ _WHO = {
 class Repository:
     """A repository with one branch, `main`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main", *options)
 
     def git(self, *words: str) -> str:
         """Run git in it; returns what it prints."""

@@ -18,6 +18,7 @@ from workplatform.errors import (
     JobError,
     PathForbiddenError,
     SourceRefusedError,
+    UnexpectedContentError,
 )
 
 
@@ -223,6 +224,21 @@ def test_a_build_that_damages_the_journal_is_taken_back_and_the_next_deploy_says
     (project.root / ".site.deploy" / "journal.json").write_text("harm")
     with pytest.raises(BadInputError, match=r"journal\.json is damaged"):
         project.deploy()
+
+
+def test_what_cannot_be_put_back_is_said(project: Project, repository: Repository) -> None:
+    project.deploy()
+    repository.commit("Go on", page__html="two")
+
+    with pytest.raises(BuildFailedError, match="code 1; what was there before is not back, the next deploy"):
+        project.deploy(buildCommand="rm -rf .git ../.site.deploy/repo.git; exit 1")
+
+
+def test_a_repository_of_the_newer_object_format_is_refused_for_good(project: Project) -> None:
+    Repository(project.root / "newer", "--object-format=sha256").commit()
+
+    with pytest.raises(UnexpectedContentError, match="sha256"):
+        project.deploy(repoUrl="newer")
 
 
 def test_hooks_filters_and_submodules_of_the_repository_are_inert(project: Project, repository: Repository) -> None:
