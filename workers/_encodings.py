@@ -39,6 +39,7 @@ class Encoding:
             options["quality"] = self.quality
         if self.format == "webp":
             options["lossless"] = self.lossless
+            options["exact"] = self.lossless  # else what is transparent becomes black
         if self.format == "jpg":
             options["comment"] = None  # else that of the source goes along
         out = BytesIO()

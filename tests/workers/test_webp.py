@@ -162,6 +162,14 @@ def test_lossless_keeps_every_pixel(tmp_path: Path) -> None:
     assert converted(tmp_path / "a.png", lossless=True)[1].convert("RGB").tobytes() == noise.tobytes()
 
 
+def test_lossless_keeps_the_colours_of_what_is_transparent(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (40, 30), (200, 100, 50, 0))
+    picture.paste((10, 20, 30, 255), (20, 0, 40, 30))
+    picture.save(tmp_path / "a.png")
+
+    assert converted(tmp_path / "a.png", lossless=True)[1].tobytes() == picture.tobytes()
+
+
 def test_more_quality_costs_more_bytes_and_effort_is_accepted(tmp_path: Path) -> None:
     Image.effect_noise((160, 120), 50).save(tmp_path / "a.png")
     sizes = [converted(tmp_path / "a.png", quality=quality)[0]["size"] for quality in (10, 80, 100)]
