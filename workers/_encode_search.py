@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 
-_MOST_TRIES = 6
-# A score that is above the target by no more is as good as the target.
-_CLOSE = 0.4
+_USUAL_TRIES = 6
+# A score that is above the target by no more is as good as the target: at first, and after the usual tries.
+_CLOSE, _FAIR = 0.4, 1.5
 # What is lost by one more of CRF, until it has been seen.
 _USUAL_SLOPE = 1.2
 
@@ -19,28 +19,31 @@ def search(
     """
     scores: dict[float, float] = {}
     guess = start
-    for _ in range(_MOST_TRIES):
+    while True:
         scores[guess] = score(guess)
         good = max((argument for argument in scores if scores[argument] >= target), default=None)
         bad = min((argument for argument in scores if good is None or argument > good), default=None)
-        if good is not None and (scores[good] - target <= _CLOSE or good >= high):
+        is_long = len(scores) >= _USUAL_TRIES
+        if good is not None and (scores[good] - target <= (_FAIR if is_long else _CLOSE) or good >= high):
+            break
+        if is_long and (good is None or bad is None):
             break
         if bad is not None and (bad <= low or (good is not None and bad - good <= step)):
             break
-        is_last = len(scores) == _MOST_TRIES - 1
-        guess = max(low, min(high, _next(scores, target, good, bad, step=step, is_last=is_last)))
+        guess = max(low, min(high, _next(scores, target, good, bad, step=step)))
     reaching = [argument for argument in scores if scores[argument] >= target]
     found = max(reaching) if reaching else max(scores, key=lambda argument: scores[argument])
     return found, scores[found]
 
 
-def _next(
-    scores: Mapping[float, float], target: float, good: float | None, bad: float | None, *, step: float, is_last: bool
-) -> float:
+def _next(scores: Mapping[float, float], target: float, good: float | None, bad: float | None, *, step: float) -> float:
     """Guess where the target is: between what is known, else on along the slope."""
     if good is not None and bad is not None:
-        if is_last:
-            # Scores fall faster and faster, so a straight line never promises too much.
+        if len(scores) >= _USUAL_TRIES:
+            # These scores follow no curve.
+            steps = round((bad - good) / step) // 2
+        elif len(scores) == _USUAL_TRIES - 1:
+            # Scores fall faster and faster, so a straight line seldom promises too much.
             steps = math.floor((bad - good) * (scores[good] - target) / (scores[good] - scores[bad]) / step)
         else:
             steps = round((_curved(scores, target) - good) / step)

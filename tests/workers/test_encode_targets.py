@@ -126,6 +126,22 @@ def test_the_last_try_comes_near_even_where_scores_drop_suddenly() -> None:
     assert 88 <= search(score, 88, low=8, high=45, start=23, step=0.5)[1] < 89.5
 
 
+def test_scores_that_follow_no_curve_are_halved_until_the_target_is_near() -> None:
+    known = {
+        23: 99.51,
+        39.5: 88.90,
+        40: 88.43,
+        41.5: 85.06,
+        42.5: 84.02,
+        43: 80.99,
+        43.5: 79.72,
+        44.5: 78.14,
+        45: 78.06,
+    }
+
+    assert search(lambda crf: known[crf], 80, low=8, high=45, start=23, step=0.5) == (43, 80.99)
+
+
 @pytest.mark.parametrize(("level", "found"), [(99, 45), (10, 8)])
 def test_a_target_out_of_reach_gives_the_end_of_the_range(level: float, found: float) -> None:
     slope = -0.01
