@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from workers._encode_codecs import ENCODERS, ConstantQuality
@@ -51,7 +52,7 @@ def cuts_of(span: Span) -> list[Span]:
     """Return the cuts that stand for a part of a video, spread evenly; the whole of a short one."""
     length_s = span.expected_s
     if not length_s or length_s <= _FEWEST_CUTS * _CUT_S:
-        return [Span(span.start_s, 0.0, span.length_s if length_s else _FEWEST_CUTS * _CUT_S, length_s)]
+        return [replace(span, length_s=span.length_s if length_s else _FEWEST_CUTS * _CUT_S)]
     count = max(_FEWEST_CUTS, min(_MOST_CUTS, round(_SAMPLED_SHARE * length_s / _CUT_S)))
     middles = [length_s * (2 * number + 1) / (2 * count) for number in range(count)]
     return [Span(span.start_s + middle - _CUT_S / 2, 0.0, _CUT_S, _CUT_S) for middle in middles]

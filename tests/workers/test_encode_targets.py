@@ -91,6 +91,15 @@ def test_a_target_quality_is_found_and_told(noisy: Path) -> None:
     assert any(line.startswith("crf 23: VMAF ") for line in made.log)
 
 
+def test_a_part_of_a_broadcast_with_one_keyframe_gets_its_quality(noisy: Path) -> None:
+    broadcast = noisy.with_name("broadcast.ts")
+    samples.ffmpeg("-i", noisy, "-c:v", "libx264", "-g", 999, "-sc_threshold", 0, "-an", broadcast)
+
+    made = make(broadcast, targetQuality=80, trim={"start": "2"})
+
+    assert (len(made.times), made.result["vmaf"]) == (50, pytest.approx(82, abs=3))
+
+
 @pytest.mark.parametrize(
     "curve",
     [
