@@ -34,27 +34,26 @@ def find_pauses(path: Path, name: str, *, may_jump: bool) -> Pauses | None:
 
     Takes the index of the file, else reads all of it; runs in an isolated child. `name` is what its user calls it.
     """
-    with open_video(path, name, probe=True) as video:
+    with open_video(path, name, probe=False) as video:
         if not _stands(video, may_jump=may_jump):
             return None
-    with open_video(path, name, probe=True) as video:
+    with open_video(path, name, probe=False) as video:
         shown = sorted(packet.pts for packet in _packets(video) if packet.pts is not None)
-        usual = [
-            after - before for before, after in pairwise(shown) if 0 < (after - before) * video.tick <= LONGEST_PAUSE_S
-        ]
+        longest = LONGEST_PAUSE_S / video.tick
+        usual = [after - before for before, after in pairwise(shown) if 0 < after - before <= longest]
         tick_s = float(video.tick)
         length_s = median_low(usual) * tick_s if usual else LONGEST_PAUSE_S
         return Pauses(1 / length_s, (shown[-1] - video.origin) * tick_s if shown else 0.0)
 
 
 def _stands(video: Video, *, may_jump: bool) -> bool:
+    longest, leap = LONGEST_PAUSE_S / video.tick, _LEAP_S / video.tick
     decoded = _decoded(video)
     last = next(decoded, None)
     if last is None:
         return False
     for moment in decoded:
-        pause_s = (moment - last) * video.tick
-        if pause_s > LONGEST_PAUSE_S and not (may_jump and pause_s > _LEAP_S):
+        if moment - last > longest and not (may_jump and moment - last > leap):
             return True
         last = moment
     return video.declared_end is not None and (video.declared_end - last) * video.tick > _LONGEST_END_S
