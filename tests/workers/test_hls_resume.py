@@ -59,7 +59,7 @@ def test_the_next_attempt_goes_on_after_the_last_complete_group_without_a_trace(
     assert not list(tmp_path.glob(".job_*"))
 
 
-@pytest.mark.parametrize("name", ["film.mp4", "standing.mkv"])
+@pytest.mark.parametrize("name", ["film.mp4", "standing.mkv", "slides.mp4"])
 def test_fragments_of_mp4_go_on_too(tmp_path: Path, name: str) -> None:
     source = SOURCES[name](tmp_path / name)
     work(source, out="whole", segmentType="fmp4")
