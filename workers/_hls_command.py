@@ -23,8 +23,12 @@ _SCALER = "bilinear"
 MAX_FRAME_RATE = 60
 # The rates that every HLS player takes; anything else becomes the first.
 _SAMPLE_RATES = (48_000, 44_100)
-# A picture that stands is shown again on an even grid of times, which may come just behind a picture of the source.
-_SOON_S = 0.8 * LONGEST_PAUSE_S
+# What is shown again comes on an even grid of times, and is not needed just behind a picture of the source, but where a
+# segment begins.
+_SOON_S = 0.1
+_IS_NEEDED = (
+    f"eq(interlace_type,PROGRESSIVE)+gt(t,prev_selected_t)*(gte(t-prev_selected_t,{_SOON_S})+not(mod(t,{SEGMENT_S})))"
+)
 # Audio that goes on for longer than this after the last picture gets that picture to the end: segments can only be cut
 # at keyframes, so without pictures the last one would hold all the rest of the audio.
 MAX_TAIL_S = 0.5
@@ -45,7 +49,7 @@ _NEARLY_THEN_S = 0.0005
 _WITHOUT_PRIMING = r"noise=drop=lt(pts*tb\\\\,0)"
 # A fragment of MP4 begins where the last picture of the one before ends, which is a guess where the rate varies; and a
 # picture that stands would say that it lasts as long, though it is shown again.
-_REAL_DURATIONS = r"setts=pts=PTS:dts=DTS:duration=if(eq(NEXT_DTS\,NOPTS)\,DURATION\,NEXT_DTS-DTS)"
+_REAL_DURATIONS = r"setts=pts=PTS:dts=DTS:duration=if(eq(NEXT_DTS\,NOPTS)\,min(DURATION\,1/TB)\,NEXT_DTS-DTS)"
 # Threads for what is light beside encoding, as scaling is, and decoding if what is encoded has as many pixels: more of
 # them would take turns with the encoders, at a percent of the work for each of the two.
 _LIGHT_THREADS = max(1, (os.cpu_count() or 1) // 2)
@@ -65,7 +69,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     seen, heard = inputs(str(source), video, span, threads=threads)
     pictures = _pictures(seen[str(video.index)], video, ladder, span)
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
-    sounds = _sounds(heard, video, len(rates), span)
+    sounds = _sounds(heard, video, ladder, len(rates), span)
     options = _common_options(ladder)
     # Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
     if _falls_silent(video) and is_the_wheels():
@@ -124,14 +128,18 @@ def _without_pauses(stream: Any, video: SourceVideo, pauses: Pauses, span: Span)
     A copy of the stream at a low and even rate is laid between its pictures, marked as half pictures; of what is marked
     only that stays before which nothing came for a while.
     """
-    end_s = span.end_s or max(pauses.last_s, video.end_s or 0.0, video.sound_end_s or 0.0)
     copies = stream.filter("setfield", "prog").filter_multi_output("split", 2)
-    still = copies[1].filter("fps", 1 / LONGEST_PAUSE_S, round="up").filter("tpad", stop=-1, stop_mode="clone")
-    still = still.filter("trim", end=f"{end_s:.6f}").filter("setfield", "tff")
+    still = copies[1].filter("fps", 1 / LONGEST_PAUSE_S, round="up")
+    if span.end_s is None and video.may_jump:
+        tail_s = max(0.0, (video.sound_end_s or 0.0) - (video.end_s or 0.0))
+        still = still.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.6f}")
+    else:
+        end_s = span.end_s or max(pauses.last_s, video.end_s or 0.0, video.sound_end_s or 0.0)
+        still = still.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end=f"{end_s:.6f}")
+    still = still.filter("setfield", "tff")
     # Other ticks than these are taken for these where the pictures' lengths are told.
     both = ffmpeg.filter([copy.filter("settb", "AVTB") for copy in (copies[0], still)], "interleave")
-    is_needed = f"eq(interlace_type,PROGRESSIVE)+gte(t-prev_selected_t,{_SOON_S})"
-    return both.filter("select", is_needed).filter("setfield", "prog")
+    return both.filter("select", _IS_NEEDED).filter("setfield", "prog")
 
 
 def _woven(stream: Any, video: SourceVideo) -> Any:
@@ -145,7 +153,7 @@ def _falls_silent(video: SourceVideo) -> bool:
     return video.end_s - video.sound_end_s > _SILENCE_S
 
 
-def _sounds(stream: Any, video: SourceVideo, copies: int, span: Span) -> list[Any]:
+def _sounds(stream: Any, video: SourceVideo, ladder: Ladder, copies: int, span: Span) -> list[Any]:
     """Return the sound for the segments of the picture, once for each bitrate; silence goes on where it ends early.
 
     The silence ends with the real picture, or where the header says that the picture does, whatever comes first.
@@ -157,7 +165,9 @@ def _sounds(stream: Any, video: SourceVideo, copies: int, span: Span) -> list[An
         return sounds
     rate = _output_rate(video.audio)
     first = span.first_sample(rate)
-    lasting_s = max(0.0, (video.end_s or 0.0) - first / rate)
+    # A picture that would be shown for longer than the silence lasts is left out.
+    spare_s = LONGEST_PAUSE_S if ladder.pauses else 0.0
+    lasting_s = max(0.0, (video.end_s or 0.0) + spare_s - first / rate)
     # A span that begins after the sound has none whose time could be gone on from: it is counted.
     return [sound.filter("apad", whole_dur=f"{lasting_s:.6f}").filter("asetpts", f"N+{first}") for sound in sounds]
 

@@ -50,6 +50,36 @@ def test_a_picture_that_stands_under_a_longer_sound_is_shown_to_its_end(tmp_path
     assert made.streams[0].sound_s == pytest.approx(25, abs=0.1)
 
 
+def test_short_pauses_are_filled_too(tmp_path: Path) -> None:
+    made = make_ladder(samples.silent(tmp_path / "screen.mp4", "select='lt(mod(t,2),1.3)'", rate=30, duration=14))
+
+    assert max(after - before for before, after in pairwise(made.streams[0].times)) <= 0.6
+    assert made.streams[0].durations[:2] == [6.0, 6.0]
+
+
+def test_a_clock_that_begins_anew_is_no_pause(tmp_path: Path) -> None:
+    encoded = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mpegts")
+    paused = ("-vf", "select='lt(t,2)+gt(t,5)'", "-fps_mode", "vfr")
+    parts = [tmp_path / "one.ts", tmp_path / "two.ts"]
+    samples.ffmpeg(*samples.picture(duration=8), *samples.tone(8), *paused, *encoded, parts[0])
+    samples.ffmpeg(*samples.picture(duration=8), *samples.tone(8), *encoded, "-output_ts_offset", 5000, parts[1])
+    (tmp_path / "tape.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+
+    made = make_ladder(tmp_path / "tape.ts")
+
+    assert sum(made.streams[0].durations) == pytest.approx(16, abs=1)
+
+
+def test_the_last_picture_comes_also_where_the_sound_has_ended(tmp_path: Path) -> None:
+    source = tmp_path / "screen.mkv"
+    moments = ("-vf", "select='lt(t,8)+eq(n,929)'", "-fps_mode", "vfr")
+    samples.ffmpeg(*samples.picture("160x90", 25, 38), *samples.tone(30), *moments, "-c:v", "libx264", source)
+
+    made = make_ladder(source)
+
+    assert float(made.streams[0].times[-1]) == pytest.approx(10 + 929 / 25, abs=0.01)
+
+
 def test_nothing_is_copied_of_what_has_pauses(tmp_path: Path) -> None:
     source = samples.grouped(tmp_path / "film.mp4", "-vf", "select='lt(n,30)+gt(n,80)'", "-fps_mode", "vfr")
 
