@@ -151,13 +151,13 @@ def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale 16 bits to 8; 32-bit and floating-point pictures by what their values show their range to be."""
-    _, high = image.getextrema()
-    top = float(high) if isinstance(high, int | float) else 255.0
-    if image.mode.startswith("I;16") or (image.mode == "I" and top > 255):
-        factor = 255 / 65535
-    elif image.mode == "F" and top <= 1:
-        factor = 255.0
+    if image.mode == "F":
+        # Clipped to whole numbers from 0 to 255, which are not misled by what is infinite or no number.
+        factor = 1.0 if any(image.convert("L").histogram()[2:255]) else 255.0
+        flat = image
     else:
-        factor = 1.0
-    flat = image if image.mode == "F" else image.convert("I").convert("F")
+        _, high = image.getextrema()
+        is_deep = image.mode.startswith("I;16") or (isinstance(high, int | float) and high > 255)
+        factor = 255 / 65535 if is_deep else 1.0
+        flat = image.convert("I").convert("F")
     return flat.point(lambda value: value * factor + 0.5).convert("L")

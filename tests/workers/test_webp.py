@@ -141,6 +141,15 @@ def test_grey_of_any_depth_comes_out_as_bright_as_it_is(
     assert picture.getpixel((9, 9)) == pytest.approx(grey, abs=1)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), 1.02])
+def test_values_out_of_range_do_not_make_the_others_dark(odd: float, tmp_path: Path) -> None:
+    heights = Image.new("F", (40, 30), 0.5)
+    heights.putpixel((0, 0), odd)
+    heights.save(tmp_path / "a.tif")
+    picture = converted(tmp_path / "a.tif")[1].convert("L")
+    assert picture.getpixel((20, 20)) == pytest.approx(128, abs=1)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_kept(mode: str, tmp_path: Path) -> None:
     picture = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
