@@ -97,6 +97,12 @@ def upright(
     return image if turn is None else image.transpose(turn)
 
 
+def shown_width(grab: Grab) -> int:
+    """Return how wide a frame is upright and with square pixels, in pixels."""
+    width, _ = _shown_size(grab, _turn(grab.frame))
+    return max(1, round(width))
+
+
 def _turn(frame: VideoFrame) -> Image.Transpose | None:
     side_data: Any = frame.side_data
     try:

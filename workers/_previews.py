@@ -20,7 +20,7 @@ from workers._encodings import BLACK, on_background
 from workers._frames import Grab
 from workers._keyframes import length_s, nearest_keyframes, read_length_s
 from workers._packets import UnfitError, rewind, seek
-from workers._pictures import upright
+from workers._pictures import shown_width, upright
 from workers._scenes import LIVELY, Candidate, best_starts, difference, moments, sections
 from workers._sprites import MAX_SIDE
 from workers._telling import telling
@@ -206,7 +206,8 @@ class _Cutter:
 
     def _drawn(self, frame: VideoFrame) -> Image.Image:
         grab = Grab(frame, Fraction(0), is_past_end=False, sample_aspect=self._video.sample_aspect)
-        picture = on_background(upright(grab, self._payload.width, MAX_SIDE, scaler=self._scaler), BLACK)
+        width = min(self._payload.width, shown_width(grab))
+        picture = on_background(upright(grab, width, MAX_SIDE, scaler=self._scaler), BLACK)
         return _even(picture) if self._payload.format == "mp4" else picture
 
     def _small(self, frame: VideoFrame) -> Image.Image:

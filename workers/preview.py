@@ -44,7 +44,7 @@ class PreviewPayload(Payload):
         default=320,
         ge=16,
         le=1920,
-        description="Width in pixels, for mp4 an even number; the height follows from the video",
+        description="Most pixels of width, for mp4 an even number; the height follows. A smaller video is not enlarged",
         examples=[320],
     )
     cuts: int = Field(

@@ -240,6 +240,13 @@ def test_clips_have_no_more_pictures_a_second_than_they_need(
     assert clip.result["duration"] == 2
 
 
+@pytest.mark.parametrize("output", ["a.mp4", "a.gif"])
+def test_a_small_video_is_not_enlarged(tmp_path: Path, output: str) -> None:
+    stored = corners_video(tmp_path / "stored.mp4")
+    ffmpeg("-display_rotation", 90, "-i", stored, "-c", "copy", tmp_path / "film.mp4")
+    assert clipped(tmp_path / "film.mp4", output).pictures[0].size == (96, 160)
+
+
 def test_half_pictures_become_whole_ones(tmp_path: Path) -> None:
     assert clipped(interlaced(tmp_path / "a.mp4"), duration=1).result["duration"] == 1
 
