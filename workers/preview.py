@@ -89,7 +89,9 @@ class PreviewResult(Result):
 
     output_path: str = Field(description="The clip", examples=["previews/film.mp4"])
     size: int = Field(description="Bytes", examples=[184_320])
-    duration: float = Field(description="Seconds of the clip", examples=[4.0])
+    duration: float = Field(
+        description="Seconds of the clip; a WebP in which nothing moves is a still picture", examples=[4.0]
+    )
     width: int = Field(description="Pixels", examples=[320])
     height: int = Field(description="Pixels", examples=[180])
     cuts: list[PreviewCut] = Field(description="The parts of the video that it shows, in order")
