@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,12 +43,15 @@ def encode_command(plan: Plan, rate: Rate, target: Path) -> list[str]:
 
     It has to run in a folder of its own. Progress comes on standard output.
     """
-    words = [*quiet_start(), *source_words(plan, plan.span), "-map", f"0:{plan.film.video.index}"]
     is_first_pass = isinstance(rate, TwoPasses) and rate.number == 1
+    is_alone = is_first_pass or not (plan.sounds or plan.texts)
+    span = picture_span(plan, plan.span) if is_alone else plan.span
+    words = [*quiet_start(), *source_words(plan, span), "-map", f"0:{plan.film.video.index}"]
     if not is_first_pass:
         words += _maps(plan)
-    words += _ending(plan.span)
-    words += ["-vf", plan.picture.filters, *picture_words(plan, rate)]
+    words += _ending(span)
+    held = span.filters if span.held_s is not None else []
+    words += ["-vf", ",".join([*held, plan.picture.filters]), *picture_words(plan, rate)]
     if is_first_pass:
         return [*words, "-f", "null", os.devnull]
     words += track_words(plan.sounds, plan.texts, plan.span)
@@ -58,9 +61,24 @@ def encode_command(plan: Plan, rate: Rate, target: Path) -> list[str]:
     return [*words, "-f", plan.container.muxer, f"file:{target}"]
 
 
+def picture_span(plan: Plan, span: Span) -> Span:
+    """Return a part as ffmpeg counts its time where nothing is taken but the picture.
+
+    In files whose clock may jump it counts from the first packet of what is taken, unless it seeks to one behind that.
+    """
+    video = plan.film.video
+    late_s = (video.begin_s or 0.0) - span.seek_s
+    if not video.may_jump or late_s <= 0:
+        return span
+    return replace(span, run_up_s=max(0.0, span.run_up_s - late_s))
+
+
 def source_words(plan: Plan, span: Span) -> list[str]:
     """Return the options that open the source at the beginning of a span."""
     words = [word for key, value in only_this_file(plan.film.video.container).items() for word in (f"-{key}", value)]
+    if span.held_s is not None and not span.run_up_s:
+        # Else what is before the start would be dropped, and with it the picture that is on screen then.
+        words.append("-noaccurate_seek")
     if span.seek_s:
         words += ["-ss", f"{span.seek_s:.6f}"]
     return [*words, "-i", f"file:{plan.source}"]

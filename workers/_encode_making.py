@@ -1,16 +1,19 @@
 """How a video is encoded into one file, from the probe to the result."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from workers._encode_codecs import ENCODERS, ConstantQuality
 from workers._encode_command import Plan
 from workers._encode_film import describe, measure
 from workers._encode_models import EncodePayload, EncodeResult
+from workers._encode_openings import find_openings
 from workers._encode_plan import plan_of, without_copies
 from workers._encode_quality import ENCODING_ENDS, SEARCH_ENDS, find_crf, measure_vmaf
 from workers._encode_result import Encoded, result_of
 from workers._encode_run import Step, encode_once
 from workers._encode_size import encode_to_size
+from workers._encode_span import open_at
 from workers._ffmpeg_run import UncopyableError
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError
@@ -29,6 +32,9 @@ def encode_film(payload: EncodePayload, job: JobContext) -> EncodeResult:
     if output.target.exists() and output.target.samefile(source):
         raise BadInputError(f"outputPath: {payload.output_path} is the input: give the result another name")
     plan, dropped = plan_of(payload, film, source)
+    if plan.span.start_s:
+        (opening,) = job.isolated(find_openings, source, [plan.span.start_s])
+        plan = replace(plan, span=open_at(plan.span, opening, film.tick)) if opening else plan
     for line in dropped:
         job.log(line)
     try:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from workers._encode_codecs import ENCODERS, ConstantQuality
 from workers._encode_command import Plan, picture_words, source_words
+from workers._encode_openings import find_openings
 from workers._encode_run import ENDS, STARTS, Step, no_picture, teller
 from workers._encode_search import search
-from workers._encode_span import Span
+from workers._encode_span import Span, is_indexed, run_up
 from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
 from workplatform.context import JobContext
@@ -29,7 +30,7 @@ _SAMPLE = "sample.mkv"
 def find_crf(job: JobContext, plan: Plan, target: float) -> float:
     """Return the CRF whose VMAF in cuts of the video is the least that reaches the target."""
     encoder = ENCODERS[plan.codec]
-    cuts = cuts_of(plan.span)
+    cuts = _reachable(job, plan, cuts_of(plan.span))
     low, high = encoder.crf_range
     tried = 0
 
@@ -39,7 +40,7 @@ def find_crf(job: JobContext, plan: Plan, target: float) -> float:
         tried += 1
         done = STARTS + (SEARCH_ENDS - STARTS) * (1 - 0.6**tried)
         job.progress(done, f"crf {crf:g} has VMAF {vmaf:.1f} in {len(cuts)} cut{'s' if len(cuts) > 1 else ''}")
-        job.log(f"crf {crf:g}: VMAF {vmaf:.2f} in cuts at {', '.join(f'{cut.seek_s:.1f}' for cut in cuts)} s")
+        job.log(f"crf {crf:g}: VMAF {vmaf:.2f} in cuts at {', '.join(f'{cut.start_s:.1f}' for cut in cuts)} s")
         return vmaf
 
     found, vmaf = search(score, target, low=low, high=high, start=encoder.crf, step=encoder.crf_step)
@@ -58,6 +59,16 @@ def cuts_of(span: Span) -> list[Span]:
     return [Span(span.start_s + middle - _CUT_S / 2, 0.0, _CUT_S, _CUT_S) for middle in middles]
 
 
+def _reachable(job: JobContext, plan: Plan, cuts: list[Span]) -> list[Span]:
+    """Return the cuts with the keyframes that they need, which without an index may be far before them."""
+    if is_indexed(plan.film.video.container) or cuts[0].start_s == plan.span.start_s:
+        return cuts
+    openings = job.isolated(find_openings, plan.source, [cut.start_s for cut in cuts])
+    return [
+        run_up(cut, opening, plan.film.tick) if opening else cut for cut, opening in zip(cuts, openings, strict=True)
+    ]
+
+
 def measure_vmaf(job: JobContext, plan: Plan, made: Path, frames: int) -> float:
     """Return the mean VMAF of what was made, over frames from all of it."""
     step = Step("measuring", ENCODING_ENDS, ENDS)
@@ -67,7 +78,7 @@ def measure_vmaf(job: JobContext, plan: Plan, made: Path, frames: int) -> float:
 def _score_of_cuts(job: JobContext, plan: Plan, cuts: list[Span], crf: float) -> float:
     sample = job.workdir / _SAMPLE
     words = [*quiet_start(), *_openings(plan, cuts)]
-    words += ["-filter_complex", _joined(plan, cuts, 0), "-map", "[joined]"]
+    words += ["-filter_complex", _joined(plan, cuts), "-map", "[joined]"]
     words += [*picture_words(plan, ConstantQuality(crf)), "-f", "matroska", f"file:{sample}"]
     made = run_ffmpeg(job, words, folder=job.workdir, making="a sample", tell=_say_nothing)
     if not made.frames:
@@ -79,10 +90,10 @@ def _vmaf(
     job: JobContext, plan: Plan, cuts: list[Span], made: Path, every: int, tell: Callable[[Progress], None]
 ) -> float:
     """Compare a file with the cuts of the source, as they are before they are encoded, at the same times."""
-    words = [*quiet_start(), "-protocol_whitelist", "file", "-i", f"file:{made}", *_openings(plan, cuts)]
+    words = [*quiet_start(), *_openings(plan, cuts), "-protocol_whitelist", "file", "-i", f"file:{made}"]
     # An odd distance, so that it is not always the same kind of frame in a group of pictures.
     options = f"n_subsample={every | 1}:n_threads={os.cpu_count() or 1}:log_fmt=json:log_path={_LOG}"
-    graph = f"{_joined(plan, cuts, 1)};[joined]setpts=PTS-STARTPTS[original];[0:v:0]setpts=PTS-STARTPTS[made];"
+    graph = f"{_joined(plan, cuts)};[joined]setpts=PTS-STARTPTS[original];[{len(cuts)}:v:0]setpts=PTS-STARTPTS[made];"
     graph += f"[made][original]libvmaf={options}:shortest=1:ts_sync_mode=nearest"
     words += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", os.devnull]
     run_ffmpeg(job, words, folder=job.workdir, making="a comparison", tell=tell)
@@ -97,20 +108,16 @@ def _mean(log: Path) -> float:
 
 
 def _openings(plan: Plan, cuts: list[Span]) -> list[str]:
-    words = []
-    for cut in cuts:
-        length = ["-t", f"{cut.run_up_s + cut.length_s:.6f}"] if cut.length_s is not None else []
-        words += [*length, *source_words(plan, cut)]
-    return words
+    return [word for cut in cuts for word in source_words(plan, cut)]
 
 
-def _joined(plan: Plan, cuts: list[Span], first_input: int) -> str:
+def _joined(plan: Plan, cuts: list[Span]) -> str:
     """Return the filters that bring the cuts, from the inputs in their order, to one picture stream `joined`."""
     index, filters = plan.film.video.index, plan.picture.filters
     chains = []
     for number, cut in enumerate(cuts):
-        trimmed = f"trim=start={cut.run_up_s:.6f},setpts=PTS-STARTPTS," if cut.run_up_s else ""
-        chains.append(f"[{first_input + number}:{index}]{trimmed}{filters}[cut{number}]")
+        chain = ",".join([*cut.filters, "setpts=PTS-STARTPTS", filters])
+        chains.append(f"[{number}:{index}]{chain}[cut{number}]")
     labels = "".join(f"[cut{number}]" for number in range(len(cuts)))
     return ";".join([*chains, f"{labels}concat=n={len(cuts)}[joined]"])
 

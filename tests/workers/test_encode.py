@@ -238,9 +238,30 @@ def test_subtitles_outside_of_a_part_are_left_out(babel: Path) -> None:
     assert ["early" in line for line in lines_of(make(babel, "out.mkv", trim={"end": "1"}).path)] == [True]
 
 
-def test_between_the_last_picture_and_the_end_there_is_none(film: Path) -> None:
-    with pytest.raises(BadInputError, match=r"trim: no picture .* from 1\.99"):
-        make(film, trim={"start": 1.99}, audio="none")
+def test_between_the_last_picture_and_the_end_the_last_one_is_on_screen(film: Path) -> None:
+    assert make(film, trim={"start": 1.99}, audio="none").times == [0]
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
+@pytest.mark.parametrize("audio", ["default", "none"])
+def test_a_part_begins_with_the_picture_that_is_on_screen(tmp_path: Path, name: str, audio: str) -> None:
+    source = samples.plain(tmp_path / name, size=SMALL, rate=1, duration=8)
+
+    one = make(source, trim={"start": 5.4, "end": 5.9}, audio=audio)
+    more = make(source, trim={"start": 5.4, "end": 7.9}, audio=audio)
+
+    assert one.times == [0]
+    assert [float(time) for time in more.times] == pytest.approx([0, 0.6, 1.6], abs=0.03)
+    assert more.sound_s == pytest.approx(2.5 if audio == "default" else 0, abs=0.03)
+    assert not any(line.startswith("the video ends early") for line in more.log)
+
+
+def test_a_part_is_found_however_far_its_keyframe_is(tmp_path: Path) -> None:
+    one_keyframe = ("-c:v", "libx264", "-g", 9999, "-sc_threshold", 0)
+    film = samples.plain(tmp_path / "film.mp4", size=SMALL, rate=10, duration=22)
+    samples.ffmpeg("-i", film, *one_keyframe, tmp_path / "film.ts")
+
+    assert len(make(tmp_path / "film.ts", trim={"start": 20}).times) == 20
 
 
 def test_progress_rises_and_tells_speed_and_time_left(film: Path) -> None:

@@ -100,6 +100,14 @@ def test_a_part_of_a_broadcast_with_one_keyframe_gets_its_quality(noisy: Path) -
     assert (len(made.times), made.result["vmaf"]) == (50, pytest.approx(82, abs=3))
 
 
+def test_a_whole_broadcast_with_one_keyframe_is_sampled(tmp_path: Path) -> None:
+    one_keyframe = ("-c:v", "libx264", "-g", 9999, "-sc_threshold", 0)
+    film = samples.plain(tmp_path / "film.mp4", size="160x90", rate=5, duration=12)
+    samples.ffmpeg("-i", film, *one_keyframe, tmp_path / "film.ts")
+
+    assert make(tmp_path / "film.ts", targetQuality=80).result["vmaf"] == pytest.approx(82, abs=4)
+
+
 @pytest.mark.parametrize(
     "curve",
     [
