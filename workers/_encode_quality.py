@@ -80,6 +80,7 @@ def _score_of_cuts(job: JobContext, plan: Plan, cuts: list[Span], crf: float) ->
     words = [*quiet_start(), *_openings(plan, cuts)]
     words += ["-filter_complex", _joined(plan, cuts), "-map", "[joined]"]
     words += [*picture_words(plan, ConstantQuality(crf)), "-f", "matroska", f"file:{sample}"]
+    words += _clocks(plan, cuts)
     made = run_ffmpeg(job, words, folder=job.workdir, making="a sample", tell=_say_nothing)
     if not made.frames:
         raise no_picture(plan.span)
@@ -95,7 +96,7 @@ def _vmaf(
     options = f"n_subsample={every | 1}:n_threads={os.cpu_count() or 1}:log_fmt=json:log_path={_LOG}"
     graph = f"{_joined(plan, cuts)};[joined]setpts=PTS-STARTPTS[original];[{len(cuts)}:v:0]setpts=PTS-STARTPTS[made];"
     graph += f"[made][original]libvmaf={options}:shortest=1:ts_sync_mode=nearest"
-    words += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", os.devnull]
+    words += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", os.devnull, *_clocks(plan, cuts)]
     run_ffmpeg(job, words, folder=job.workdir, making="a comparison", tell=tell)
     return _mean(job.workdir / _LOG)
 
@@ -109,6 +110,16 @@ def _mean(log: Path) -> float:
 
 def _openings(plan: Plan, cuts: list[Span]) -> list[str]:
     return [word for cut in cuts for word in source_words(plan, cut)]
+
+
+def _clocks(plan: Plan, cuts: list[Span]) -> list[str]:
+    """Return outputs of nothing that take the sounds too: without them ffmpeg counts time from the first picture on.
+
+    It does so with files whose clock may jump.
+    """
+    nothing = ["-t", "0.1", "-c", "copy", "-f", "null", os.devnull]
+    inputs = range(len(cuts)) if plan.film.video.may_jump else []
+    return [word for number in inputs if plan.film.sounds for word in ("-map", f"{number}:a", *nothing)]
 
 
 def _joined(plan: Plan, cuts: list[Span]) -> str:

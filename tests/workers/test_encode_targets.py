@@ -108,6 +108,15 @@ def test_a_whole_broadcast_with_one_keyframe_is_sampled(tmp_path: Path) -> None:
     assert make(tmp_path / "film.ts", targetQuality=80).result["vmaf"] == pytest.approx(82, abs=4)
 
 
+def test_the_same_pictures_of_a_broadcast_with_sound_are_compared(noisy: Path) -> None:
+    broadcast = noisy.with_name("sound.ts")
+    samples.ffmpeg("-i", noisy, "-c:v", "copy", broadcast)
+
+    made = make(broadcast, targetQuality=80, trim={"start": 1.01})
+
+    assert made.result["vmaf"] == pytest.approx(80, abs=4)
+
+
 @pytest.mark.parametrize(
     "curve",
     [
