@@ -24,6 +24,8 @@ _QUOTED: Final = 3
 _LEAST_LINE_BYTES: Final = 32
 _LOGGED: Final = 4000  # characters of a line in the log
 _PATIENCE_S: Final = 20.0
+# After buildTimeout the runner has this long to end the build, before it is ended too: a build can have stopped it.
+_RUNNER_ENDS_WITHIN_S: Final = 5.0
 _LOOK_S: Final = 0.05
 
 
@@ -36,6 +38,12 @@ def build(job: JobContext, place: Place, folder: Path, payload: DeployPayload, v
     verdict.unlink(missing_ok=True)
     meter = _Meter(job, payload.build_output)
     bounds = [str(payload.build_timeout), str(payload.build_memory)]
+    ends = time.monotonic() + payload.build_timeout + _RUNNER_ENDS_WITHIN_S
+
+    def watch() -> None:
+        if time.monotonic() > ends:
+            raise BuildFailedError(_bound("time", payload))
+
     runner = [sys.executable, "-I", str(Path(_build_runner.__file__)), str(verdict), *bounds]
     try:
         ended = job.run(
@@ -45,6 +53,7 @@ def build(job: JobContext, place: Place, folder: Path, payload: DeployPayload, v
             cwd=folder,
             env=_environment(place, payload, variables),
             blank_lines=True,
+            watch=watch,
         )
     finally:
         end_builds(place)

@@ -161,6 +161,7 @@ class _Child:
         """End the process group: a program gets half a second after SIGTERM, then everything is killed."""
         if self._runs_program:
             self._signal_group(signal.SIGTERM)
+            self._signal_group(signal.SIGCONT)  # one that is stopped would not hear of it
             self._drain(time.monotonic() + _GRACE_S)
         self._signal_group(signal.SIGKILL)
         self._process.join()

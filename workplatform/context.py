@@ -208,7 +208,7 @@ class JobContext:
         """A private scratch folder, removed when the attempt ends however it ends."""
         return self._files.workdir
 
-    def run(
+    def run(  # noqa: PLR0913 - all that a program's run may differ in
         self,
         command: Sequence[str | Path],
         *,
@@ -217,17 +217,19 @@ class JobContext:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         blank_lines: bool = False,
+        watch: Callable[[], None] | None = None,
     ) -> Completed:
         """Run a program to its end in a process group of its own, with a clean environment (PATH, HOME, LANG + `env`).
 
         Lines of its output are given to the callbacks as they come, in the handler's thread, blank ones only with
         `blank_lines`, those of more than 8 KiB in pieces. The group is killed when
-        the attempt has to end, and when the worker dies. A non-zero exit is returned, not raised.
+        the attempt has to end, when `watch`, which is asked ten times a second, raises, and when the worker dies. A
+        non-zero exit is returned, not raised.
         """
         self.check_cancelled()
         return self._children.run(
             [str(word) for word in command],
-            check=self._reporter.check,
+            check=_both(self._reporter.check, watch) if watch else self._reporter.check,
             on_stdout=on_stdout,
             on_stderr=on_stderr,
             cwd=cwd,

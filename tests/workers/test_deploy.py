@@ -9,6 +9,7 @@ import pytest
 
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
+from workers import _build
 from workplatform.children import ChildPool
 from workplatform.errors import (
     BadInputError,
@@ -185,6 +186,17 @@ def test_a_build_whose_child_of_the_worker_is_killed_leaves_no_daemon(project: P
     daemon = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
     with pytest.raises(ChildCrashedError):
         project.deploy(buildCommand=f"{daemon}; kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 60")
+    assert not Path("/proc", (project.root / "daemon").read_text().strip()).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_build_that_stops_its_runner_is_bounded_and_leaves_no_daemon(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_build, "_RUNNER_ENDS_WITHIN_S", 0.3)
+    daemon = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
+    with pytest.raises(BuildFailedError, match="more than 2 seconds"):
+        project.deploy(buildCommand=f"{daemon}; kill -STOP $PPID; sleep 60", buildTimeout=2)
     assert not Path("/proc", (project.root / "daemon").read_text().strip()).exists()
 
 
