@@ -191,6 +191,13 @@ def test_what_a_program_leaves_behind_ends_with_it(pool: ChildPool) -> None:
     eventually(lambda: not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4322"]])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody inherits orphans")
+def test_what_a_program_leaves_in_a_session_of_its_own_ends_with_it(pool: ChildPool) -> None:
+    _, lines = run(pool, "sh", "-c", "setsid -f sh -c 'echo $$; exec >&- 2>&-; sleep 4323 & sleep 4323'")
+    assert not psutil.pid_exists(int(lines[0]))
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4323"]]
+
+
 def test_a_program_that_is_not_there_is_named(pool: ChildPool) -> None:
     with pytest.raises(CommandFailedError, match="no-such-program"):
         run(pool, "no-such-program")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from workplatform.errors import CommandFailedError, NoSpaceError, PlatformError
@@ -212,7 +213,19 @@ def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]
             tail = [*tail, *told][-_TAIL:]
         if told:
             connection.send(Lines(stream, told))
-    return process.wait(), tuple(tail)
+    code = process.wait()
+    _end_orphans()
+    return code, tuple(tail)
+
+
+def _end_orphans() -> None:
+    """Kill what a program left behind, in sessions of its own too (Linux); the orphans of each come to this process."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    with suppress(FileNotFoundError, ChildProcessError):
+        while left := children.read_text("ascii").split():
+            for pid in map(int, left):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _end_all(process: "subprocess.Popen[bytes]") -> NoReturn:
