@@ -198,6 +198,8 @@ class Releases:
         listed, current = self._listed(), self._current()
         doomed = [entry for entry in listed if entry["release"] != current]
         doomed = doomed[: max(len(listed) - self.payload.keep_releases, 0)]
+        # What is removed in part, and stays so, must not be gone back to.
+        self._list([{**entry, "wasLeft": True} if entry in doomed else entry for entry in listed])
         try:
             for entry in doomed:
                 calm.isolated(forget, self._folder / entry["release"])

@@ -3,14 +3,18 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
+from workers import _deploy_releases
 from workers._deploy_place import Journal
 from workers.deploy import deploy
+from workplatform import testing
 from workplatform.children import ChildPool
+from workplatform.context import JobContext
 from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
 from workplatform.registry import preloads
 
@@ -42,6 +46,15 @@ class WorkerDiedError(BaseException):
 
 
 def die(_journal: Journal) -> None:
+    raise WorkerDiedError
+
+
+def called_here(_job: JobContext, function: Any, *words: Any) -> Any:
+    return function(*words)
+
+
+def removed_in_part(release: Path) -> None:
+    (release / "page").unlink()
     raise WorkerDiedError
 
 
@@ -136,6 +149,22 @@ def test_an_attempt_that_was_cut_off_after_the_switch_is_ended_and_not_done_agai
         assert (result["commit"], result["release"]) == (wanted["commit"], switched)
         assert (current(project), releases(project)) == (switched, there)
     assert result["previousCommit"] == made[1]["commit"]
+
+
+def test_a_release_that_was_removed_in_part_is_never_gone_back_to(
+    project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = project.deploy(strategy="releases")["release"]
+    repository.commit("Go on", page="two")
+    with monkeypatch.context() as patch, pytest.raises(WorkerDiedError):
+        patch.setattr(_deploy_releases, "forget", removed_in_part)
+        patch.setattr(JobContext, "isolated", called_here)
+        project.deploy(strategy="releases", keepReleases=1)
+    assert releases(project) == sorted([first, current(project)])
+    monkeypatch.setattr(testing, "_JOB_ID", "job_00000000000000000000000001")
+    with pytest.raises(BadInputError, match="no earlier release"):
+        project.deploy(strategy="releases", rollback=True)
+    assert project.read("current/page") == "two"
 
 
 def test_what_is_left_out_is_told_and_links_are_not_followed(project: Project, repository: Repository) -> None:
