@@ -58,6 +58,7 @@ _SETTINGS: Final = (
 _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE)
 # What ssh says comes before the sentence of git's that the remote end hung up.
 _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
+_ASKED_FOR: Final = re.compile(r"could not read (?:Username|Password) for '(.*)': terminal prompts disabled")
 _COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)|objects: \d+, done|^remote: Total \d")
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"No space left on device|Disk quota exceeded", NoSpaceError),
@@ -126,7 +127,7 @@ class Git:
         lines = [line for line in ended.stderr_tail if not _COUNTING.search(line)] or list(ended.stderr_tail)
         signed = [line for line in lines if _SIGN.match(line)]
         telling = [line for line in lines if _SAID_BY_SSH.search(line)] or signed or lines
-        texts = [self.shown(_SIGN.sub("", line)).strip().rstrip(".") for line in telling]
+        texts = [self.shown(_plain(line)) for line in telling]
         return texts[0] if texts else f"it ended with code {ended.returncode}"
 
     def failure(self, ended: Completed) -> JobError:
@@ -221,6 +222,12 @@ def own_authorities() -> dict[str, str]:
     """Return the variable that has git trust the authorities that the operator named for the platform."""
     file = os.environ.get("SSL_CERT_FILE")
     return {"GIT_SSL_CAINFO": file} if file else {}
+
+
+def _plain(line: str) -> str:
+    """Return a line of git's or ssh's without its sign and frame; for a prompt that nobody answers, what it means."""
+    text = _SIGN.sub("", line).strip(" @").rstrip(".")
+    return _ASKED_FOR.sub(r"\1 asks for a token, or refused the one that it was given", text)
 
 
 def _for_ssh(path: Path) -> str:

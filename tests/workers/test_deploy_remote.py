@@ -182,6 +182,7 @@ def test_without_the_token_or_with_a_wrong_one_it_is_refused(project: Project, s
         with pytest.raises(SourceRefusedError) as raised:
             project.deploy(repoUrl=server.url, secret=secret)
         assert "guessed" not in raised.value.message
+        assert f"http://127.0.0.1:{server.server_port} asks for a token" in raised.value.message
 
 
 def test_a_secret_is_for_its_host_alone(project: Project, server: GitServer) -> None:
@@ -211,17 +212,27 @@ def test_an_answer_that_is_no_repository_has_its_code(
         project.deploy(repoUrl=server.url)
 
 
-@pytest.mark.parametrize("told", ["git@example.com: Permission denied (publickey).", "Host key verification failed."])
-def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["git@example.com: Permission denied (publickey)."], "git@example.com: Permission denied (publickey)"),
+        (["Host key verification failed."], "Host key verification failed"),
+        (
+            ["@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @", "Host key verification failed."],
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+        ),
+    ],
+)
+def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(said: list[str], told: str, tmp_path: Path) -> None:
     hung_up = (
         "fatal: Could not read from remote repository.",
         "",
         "Please make sure you have the correct access rights",
     )
     with inline_job(tmp_path) as run:
-        error = git_for(run.job, safe=[]).failure(Completed(128, (told, *hung_up)))
+        error = git_for(run.job, safe=[]).failure(Completed(128, (*said, *hung_up)))
     assert isinstance(error, SourceRefusedError)
-    assert told.rstrip(".") in error.message
+    assert error.message == f"the repository cannot be fetched: {told}"
 
 
 def test_what_git_counts_is_no_reason(tmp_path: Path) -> None:
