@@ -124,6 +124,8 @@ def _for_http(job: JobContext, git: Git, remote: Remote, payload: DeployPayload,
     secret = _secret(job, payload.secret, remote)
     if _KEY_MARK in secret:
         raise BadInputError(f"the secret {payload.secret} is an SSH key; the repository's URL is {remote.scheme}")
+    if secret.endswith(":"):
+        raise BadInputError(f"the secret {payload.secret} names a user, but no token")
     origin = "/".join(remote.address.split("/", 3)[:3])
     return with_token(ready, origin, secret)
 

@@ -185,6 +185,13 @@ def test_without_the_token_or_with_a_wrong_one_it_is_refused(project: Project, s
         assert f"http://127.0.0.1:{server.server_port} asks for a token" in raised.value.message
 
 
+def test_a_user_without_a_token_is_no_secret(project: Project, server: GitServer) -> None:
+    project.secrets["ci@127.0.0.1"] = "ada:"
+    with pytest.raises(BadInputError, match="the secret ci names a user, but no token"):
+        project.deploy(repoUrl=server.url, secret="ci")  # noqa: S106 - its name
+    assert server.seen == []
+
+
 def test_a_secret_is_for_its_host_alone(project: Project, server: GitServer) -> None:
     project.secrets["ci@example.com"] = TOKEN
     with pytest.raises(BadInputError, match=r"no secret 'ci@127\.0\.0\.1'"):
