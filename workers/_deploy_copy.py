@@ -132,7 +132,7 @@ class WorkingCopy:
                 journal["kept"] = self.job.isolated(uncommitted, self.place.directory / ".git", own.env)
                 keep(self.git, self.place, journal["previous"])
             journal["copied"] = _outermost([*local, *(journal["kept"] or [])])
-            self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot, self.place.index)
+            self.job.isolated(take, self.place.directory, journal["copied"], self.place.snapshot, self.place.unfinished)
         journal["phase"] = "changing"
         self.place.journal.write(journal)
 

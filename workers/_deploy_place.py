@@ -43,9 +43,9 @@ class Place:
         return self.state / "snapshot"
 
     @property
-    def index(self) -> Path:
-        """A copy of the working copy's index: what is staged there, or in conflict."""
-        return self.state / "index"
+    def unfinished(self) -> Path:
+        """Copies of what the working copy's git has of work that is not committed."""
+        return self.state / "unfinished"
 
     @property
     def journal(self) -> "Journal":

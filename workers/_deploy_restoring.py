@@ -1,12 +1,11 @@
 """Puts a working copy back to what its journal says it was, wherever the deploy was cut off."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from workers._deploy_place import Place, remove
-from workers._deploy_snapshot import empty, forget, give_back
+from workers._deploy_snapshot import empty, forget, give_back, give_back_unfinished
 from workers._git import Git, command_settings, drop_stale_locks, without_filters
 from workplatform.context import JobContext
 
@@ -63,8 +62,8 @@ def restore(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any])
             place.journal.write({**journal, "phase": "returning"})
         lists = {name: journal[name] for name in ("copied", "gone", "kept")}
         job.isolated(give_back, folder, own_git(git, place).env, **lists, snapshot=place.snapshot)
-        if place.index.is_file():
-            _give_back_index(place)
+        if place.unfinished.is_dir():
+            give_back_unfinished(folder / ".git", place.unfinished)
     place.journal.close()
     job.isolated(forget, place.snapshot)
     if previous is None:
@@ -92,13 +91,6 @@ def _check_out(job: JobContext, git: Git, place: Place, journal: Mapping[str, An
         own_git(git, place).run("symbolic-ref", "HEAD", branch)  # it is where it was: nothing moves branches
 
 
-def _give_back_index(place: Place) -> None:
-    """Have staged again what was, and in conflict; git compares files with it by itself."""
-    beside = place.directory / ".git" / "index.new"
-    shutil.copy(place.index, beside)
-    beside.replace(place.directory / ".git" / "index")
-
-
 def _is_broken(own: Git, inner: Path, previous: str) -> bool:
     """Whether the working copy's repository lacks what is needed to check a commit out."""
     if inner.is_symlink() or not inner.is_dir():
@@ -114,7 +106,7 @@ def _make_anew(job: JobContext, git: Git, place: Place, journal: Mapping[str, An
         remove(aside)
         inner.rename(aside)
     job.log(f"the working copy's repository was broken and is made anew, without its stashes; it is kept as {aside}")
-    place.index.unlink(missing_ok=True)  # what it names may be in the broken one alone
+    remove(place.unfinished)  # what it names may be in the broken one alone
     begin(git, place)
     own = own_git(git, place)
     bring(own, place, _KEPT)

@@ -16,15 +16,29 @@ from workplatform.shortage import is_out_of_space
 
 _FICLONE: Final = 0x4004_9409  # ioctl_ficlone(2)
 _BLOCK: Final = 1 << 20
+# What is staged or in conflict, and the merge, cherry-pick or revert that it comes from: a checkout drops it.
+_UNFINISHED: Final = (
+    "index",
+    "AUTO_MERGE",
+    "CHERRY_PICK_HEAD",
+    "MERGE_HEAD",
+    "MERGE_MODE",
+    "MERGE_MSG",
+    "MERGE_RR",
+    "REVERT_HEAD",
+    "SQUASH_MSG",
+    "sequencer",
+)
 
 
-def take(directory: Path, names: Sequence[str], snapshot: Path, index: Path) -> None:
-    """Copy files and folders aside, by reference where the file system can (btrfs, XFS), and git's index."""
+def take(directory: Path, names: Sequence[str], snapshot: Path, unfinished: Path) -> None:
+    """Copy files and folders aside, by reference where the file system can (btrfs, XFS), and git's unfinished work."""
     remove(snapshot)
     snapshot.mkdir(parents=True)
-    index.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        shutil.copy(directory / ".git" / "index", index)
+    remove(unfinished)
+    unfinished.mkdir()
+    for name in _UNFINISHED:
+        _copy_any(directory / ".git" / name, unfinished / name)
     for name in names:
         source, target = directory / name, snapshot / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +78,18 @@ def give_back(
             _put_back(copy, target)
 
 
+def give_back_unfinished(git_dir: Path, unfinished: Path) -> None:
+    """Have git go on with what was staged, in conflict or being merged; it compares files with its index by itself."""
+    for name in _UNFINISHED:
+        beside = git_dir / f"{name}.new"
+        remove(beside)
+        _copy_any(unfinished / name, beside)
+        if _is_folder(beside) or not beside.exists():
+            remove(git_dir / name)
+        if beside.exists():
+            beside.replace(git_dir / name)
+
+
 def empty(directory: Path, *, but_itself: bool) -> None:
     """Remove all that is in a folder, and the folder unless it was there before."""
     if directory.is_dir():
@@ -90,6 +116,14 @@ def mark_of(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns]
+
+
+def _copy_any(source: Path, target: Path) -> None:
+    """Copy a file or a folder, if there is one."""
+    if _is_folder(source):
+        shutil.copytree(source, target, symlinks=True)
+    elif source.is_file():
+        shutil.copy(source, target)
 
 
 def _put_back(copy: Path, target: Path) -> None:

@@ -95,6 +95,26 @@ def test_a_conflict_is_as_it_was_when_the_deploy_fails(project: Project, reposit
         project.deploy(healthCheck={"url": "http://127.0.0.1:9/", "patience": 0.1})
     assert project.read("page") == conflict
     assert in_site(project, repository, "status", "--porcelain") == "UU page"
+    (project.site / "page").write_text("both")
+    in_site(project, repository, "commit", "--quiet", "--all", "--no-edit")
+    parents = in_site(project, repository, "log", "-1", "--format=%p").split()
+    assert len(parents) == 2, "the merge went on"
+
+
+def test_a_row_of_cherry_picks_goes_on_when_the_deploy_fails(project: Project, repository: Repository) -> None:
+    picked = [repository.commit(text, page=text) for text in ("two", "three")]
+    (project.site / "page").write_text("mine")
+    in_site(project, repository, "commit", "--quiet", "--all", "--message", "Mine")
+    in_site(project, repository, "fetch", "--quiet", str(repository.folder), "main")
+    with pytest.raises(Exception, match="cherry-pick"):
+        in_site(project, repository, "cherry-pick", *picked)
+    (project.site / "page").write_text("two")
+    for command in ("exit 1", "git cherry-pick --quit; git merge --no-ff HEAD~1; exit 1"):
+        with pytest.raises(BuildFailedError):
+            project.deploy(buildCommand=command)
+    in_site(project, repository, "commit", "--quiet", "--all", "--no-edit")
+    in_site(project, repository, "cherry-pick", "--continue")
+    assert in_site(project, repository, "log", "-3", "--format=%s").split() == ["three", "two", "Mine"]
 
 
 def test_an_ignored_file_is_set_aside_when_the_repository_brings_one_of_its_name(
