@@ -1,13 +1,15 @@
 """Puts a working copy back to what its journal says it was, wherever the deploy was cut off."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from workers._deploy_place import Place, remove
-from workers._deploy_snapshot import empty, forget, give_back, give_back_unfinished
+from workers._deploy_snapshot import empty, forget, give_back, give_back_unfinished, remove_new
 from workers._git import Git, command_settings, drop_stale_locks, without_filters
 from workplatform.context import JobContext
+from workplatform.errors import CommandFailedError
 
 _KEPT: Final = "refs/deploy/previous"
 # What our store has was checked when it came, and what the working copy has is there already.
@@ -57,6 +59,7 @@ def restore(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any])
         job.isolated(empty, folder, but_itself=journal["existed"])
     elif previous is not None and phase != "copying":
         if phase == "changing":
+            _make_room(job, git, place, journal)
             _check_out(job, git, place, journal)
             # Checked out once more, files that were put back already would be lost.
             place.journal.write({**journal, "phase": "returning"})
@@ -76,6 +79,15 @@ def _locally(git: Git) -> Git:
     """Return git that may fetch from folders: only our store and the working copy give anything to each other."""
     env = {**git.env, "GIT_ALLOW_PROTOCOL": "file"}
     return Git(git.job, env | command_settings(_CHECKED_ALREADY, after=env), git.hidden)
+
+
+def _make_room(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any]) -> None:
+    """Remove what the build made, so far as git can tell: it may have filled the disk, and a checkout needs some."""
+    if journal["kept"] is None or (place.directory / ".git").is_symlink():
+        return
+    spared = {*journal["kept"], *journal["copied"]}
+    with suppress(CommandFailedError):
+        job.isolated(remove_new, place.directory, own_git(git, place).env, spared)
 
 
 def _check_out(job: JobContext, git: Git, place: Place, journal: Mapping[str, Any]) -> None:

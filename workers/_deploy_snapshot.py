@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -64,10 +64,7 @@ def give_back(
     know is removed, but what is named there.
     """
     if kept is not None:
-        spared = {*kept, *copied}
-        for name in others(directory / ".git", env):
-            if name not in spared:
-                remove(directory / name)
+        remove_new(directory, env, {*kept, *copied})
     for name in gone:
         if all(_is_folder(directory / parent) for parent in Path(name).parents):
             remove(directory / name)
@@ -76,6 +73,14 @@ def give_back(
         if os.path.lexists(copy):
             target.parent.mkdir(parents=True, exist_ok=True)
             _put_back(copy, target)
+
+
+def remove_new(directory: Path, env: Mapping[str, str], spared: Set[str]) -> None:
+    """Remove what git does not know, but what is named, what that is in, and what is in that."""
+    around = {str(parent) for name in spared for parent in Path(name).parents}
+    for name in others(directory / ".git", env):
+        if name not in around and spared.isdisjoint((name, *map(str, Path(name).parents))):
+            remove(directory / name)
 
 
 def give_back_unfinished(git_dir: Path, unfinished: Path) -> None:

@@ -318,6 +318,35 @@ def test_a_disk_without_room_for_the_copy_leaves_everything_as_it_was(tmp_path: 
         assert not (disk / ".site.deploy" / "snapshot").exists()
 
 
+def test_a_build_that_fills_the_disk_is_taken_back(tmp_path: Path, children: ChildPool) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        repository = Repository(disk / "repo")
+        repository.commit("Begin", page="one", __gitignore="dist\n")
+        project = Project(disk, children)
+        project.deploy(buildCommand="mkdir dist; echo good > dist/file")
+        repository.commit("Go on", page="two")
+        with pytest.raises(BuildFailedError, match="what was built from it are back"):
+            project.deploy(buildCommand="echo bad > dist/file; cat /dev/zero > filling")
+        assert (project.read("page"), project.read("dist/file")) == ("one", "good\n")
+        assert not (project.site / "filling").exists()
+
+
+def test_files_in_use_stay_where_a_commit_has_other_folders(project: Project, repository: Repository) -> None:
+    repository.commit("Have a folder", **{"old/page": "one"})
+    project.deploy()
+    (project.site / "new").mkdir()
+    in_use = [project.site / "old" / "db.local", project.site / "new" / "db.local"]
+    for path in in_use:
+        path.write_text("in use")
+    inodes = [path.stat().st_ino for path in in_use]
+    repository.git("mv", "old", "new")
+    repository.commit("Have another")
+    with pytest.raises(BuildFailedError):
+        project.deploy(buildCommand="echo more > made; exit 1")
+    assert [path.stat().st_ino for path in in_use] == inodes
+    assert (project.read("old/page"), project.read("new/page"), project.read("made")) == ("one", None, None)
+
+
 def test_a_working_copy_without_a_commit_is_left_alone(tmp_path: Path, children: ChildPool) -> None:
     Repository(tmp_path / "repo").commit("Begin", page="one")
     site = Repository(tmp_path / "site")
