@@ -60,8 +60,9 @@ _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE
 _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
 _ASKED_FOR: Final = re.compile(r"could not read (?:Username|Password) for '(.*)': terminal prompts disabled")
 _COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)|objects: \d+, done|^remote: Total \d")
+_FULL: Final = r"No space left on device|Disk quota exceeded|Out of diskspace"
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
-    (r"No space left on device|Disk quota exceeded", NoSpaceError),
+    (_FULL, NoSpaceError),
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed|mismatched algorithms", UnexpectedContentError),
     (r"couldn't find remote ref|not our ref|no such ref|Couldn't find", SourceRefusedError),
     (r"Authentication failed|could not read (User|Pass)|Permission denied|Host key verification", SourceRefusedError),
@@ -86,11 +87,15 @@ class Git:
     hidden: tuple[str, ...] = ()
 
     def run(self, *words: str | Path, on_line: Callable[[str], None] | None = None) -> list[str]:
-        """Run a command that has to succeed; returns the lines of its standard output. Raises CommandFailedError."""
+        """Run a command that has to succeed; returns the lines of its standard output.
+
+        Raises CommandFailedError, or NoSpaceError where that is why.
+        """
         lines: list[str] = []
         ended = self.attempt(*words, on_stdout=lines.append, on_line=on_line)
         if ended.returncode != 0:
-            raise CommandFailedError(f"git {words[0]} failed: {self.reason(ended)}")
+            is_full = re.search(_FULL, "\n".join(ended.stderr_tail))
+            raise (NoSpaceError if is_full else CommandFailedError)(f"git {words[0]} failed: {self.reason(ended)}")
         return lines
 
     def attempt(

@@ -331,6 +331,21 @@ def test_a_build_that_fills_the_disk_is_taken_back(tmp_path: Path, children: Chi
         assert not (project.site / "filling").exists()
 
 
+def test_what_a_full_disk_keeps_away_is_back_when_there_is_room(tmp_path: Path, children: ChildPool) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        repository = Repository(disk / "repo")
+        repository.commit("Begin", page="one")
+        project = Project(disk, children)
+        first = project.deploy()["commit"]
+        repository.commit("Go on", page="two")
+        with pytest.raises(BuildFailedError, match="is not back, the next deploy tries again"):
+            project.deploy(buildCommand="cat /dev/zero > ../filling; exit 1")
+        with pytest.raises(NoSpaceError, match="git checkout failed"):
+            project.deploy()
+        (disk / "filling").unlink()
+        assert project.deploy()["previousCommit"] == first
+
+
 def test_files_in_use_stay_where_a_commit_has_other_folders(project: Project, repository: Repository) -> None:
     repository.commit("Have a folder", **{"old/page": "one"})
     project.deploy()
