@@ -221,7 +221,7 @@ def _run(command: Command, connection: Connection) -> tuple[int, tuple[str, ...]
 def _end_orphans() -> None:
     """Kill what a program left behind, in sessions of its own too (Linux); the orphans of each come to this process."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    with suppress(FileNotFoundError, ChildProcessError):
+    with suppress(FileNotFoundError, ChildProcessError, PermissionError):
         while left := children.read_text("ascii").split():
             for pid in map(int, left):
                 os.kill(pid, signal.SIGKILL)
