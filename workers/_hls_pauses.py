@@ -35,15 +35,24 @@ def find_pauses(path: Path, name: str, *, may_jump: bool) -> Pauses | None:
     Takes the index of the file, else reads all of it; runs in an isolated child. `name` is what its user calls it.
     """
     with open_video(path, name, probe=False) as video:
+        if _is_listed(video) and not _stands(video, may_jump=may_jump):
+            return None
+    with open_video(path, name, probe=True) as video:
         if not _stands(video, may_jump=may_jump):
             return None
-    with open_video(path, name, probe=False) as video:
+    with open_video(path, name, probe=True) as video:
         shown = sorted(packet.pts for packet in _packets(video) if packet.pts is not None)
         longest = LONGEST_PAUSE_S / video.tick
         usual = [after - before for before, after in pairwise(shown) if 0 < after - before <= longest]
         tick_s = float(video.tick)
         length_s = median_low(usual) * tick_s if usual else LONGEST_PAUSE_S
         return Pauses(1 / length_s, (shown[-1] - video.origin) * tick_s if shown else 0.0)
+
+
+def _is_listed(video: Video) -> bool:
+    """Whether the index at hand has all pictures: then the header need not be doubted, nor anything be probed."""
+    index = video.stream.index_entries
+    return bool(index) and len(index) == video.stream.frames
 
 
 def _stands(video: Video, *, may_jump: bool) -> bool:
@@ -60,11 +69,20 @@ def _stands(video: Video, *, may_jump: bool) -> bool:
 
 
 def _decoded(video: Video) -> Iterator[int]:
-    """Yield when pictures are decoded, in ticks: as far apart as when they are shown, and in the order of the file."""
-    index = video.stream.index_entries
-    if index and len(index) == video.stream.frames:
-        return (entry.timestamp for entry in index)
-    return (packet.dts for packet in _packets(video) if packet.dts is not None)
+    """Yield when pictures are decoded, in ticks: as far apart as when they are shown, and in the order of the file.
+
+    Where packets are read, the end of the last one comes too.
+    """
+    if _is_listed(video):
+        yield from (entry.timestamp for entry in video.stream.index_entries)
+        return
+    end = None
+    for packet in _packets(video):
+        if packet.dts is not None:
+            yield packet.dts
+            end = packet.dts + (packet.duration or 0)
+    if end is not None:
+        yield end
 
 
 def _packets(video: Video) -> Iterator[VideoPacket]:
