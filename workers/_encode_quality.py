@@ -11,9 +11,10 @@ from workers._encode_command import Plan, picture_words, source_words
 from workers._encode_openings import find_openings
 from workers._encode_run import ENDS, STARTS, Step, no_picture, teller
 from workers._encode_search import search
-from workers._encode_span import Span, is_indexed, run_up
+from workers._encode_span import Span, run_up
 from workers._ffmpeg import Progress, quiet_start
 from workers._ffmpeg_run import run_ffmpeg
+from workers._video import is_indexed
 from workplatform.context import JobContext
 from workplatform.errors import EncoderError
 

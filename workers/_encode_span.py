@@ -7,11 +7,11 @@ from math import ceil
 from workers._encode_models import Trim
 from workers._encode_openings import Opening
 from workers._moments import parse_moment
+from workers._video import is_indexed
 from workplatform.errors import BadInputError
 
-# Demuxers whose seeks end at or before the moment asked for. With the others ffmpeg starts this much earlier and
-# decodes the rest away, lest a keyframe that it guessed lies behind the start.
-_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# Where a file has no index ffmpeg starts this much earlier and decodes the rest away, lest a keyframe that it guessed
+# lies behind the start.
 _RUN_UP_S = 15.0
 # So much before a keyframe a seek surely lands before it.
 _BEFORE_KEYFRAME_S = 1.0
@@ -96,11 +96,6 @@ def span_of(trim: Trim | None, container: str, duration_s: float | None, tick: F
     known = [length for length in (length_s, rest_s) if length is not None]
     run_up_s = 0.0 if is_indexed(container) else min(start_s, _next_tick(_RUN_UP_S, tick))
     return Span(start_s - run_up_s, run_up_s, length_s, min(known, default=None))
-
-
-def is_indexed(container: str) -> bool:
-    """Whether seeks in files of this demuxer end at or before the moment asked for."""
-    return container in _INDEXED
 
 
 def _next_tick(seconds: float, tick: Fraction) -> float:

@@ -34,12 +34,8 @@ def find_pauses(path: Path, name: str, *, may_jump: bool) -> Pauses | None:
 
     Takes the index of the file, else reads all of it; runs in an isolated child. `name` is what its user calls it.
     """
-    with open_video(path, name, probe=False) as video:
-        if _is_listed(video) and not _stands(video, may_jump=may_jump):
-            return None
-    with open_video(path, name, probe=True) as video:
-        if not _stands(video, may_jump=may_jump):
-            return None
+    if not _has_any(path, name, may_jump=may_jump):
+        return None
     with open_video(path, name, probe=True) as video:
         shown = sorted(packet.pts for packet in _packets(video) if packet.pts is not None)
         longest = LONGEST_PAUSE_S / video.tick
@@ -49,8 +45,17 @@ def find_pauses(path: Path, name: str, *, may_jump: bool) -> Pauses | None:
         return Pauses(1 / length_s, (shown[-1] - video.origin) * tick_s if shown else 0.0)
 
 
+def _has_any(path: Path, name: str, *, may_jump: bool) -> bool:
+    with open_video(path, name, probe=False) as video:
+        if _is_listed(video):
+            return _stands(video, may_jump=may_jump)
+    # Without probing, a container's length is taken for that of its picture.
+    with open_video(path, name, probe=True) as video:
+        return _stands(video, may_jump=may_jump)
+
+
 def _is_listed(video: Video) -> bool:
-    """Whether the index at hand has all pictures: then the header need not be doubted, nor anything be probed."""
+    """Whether the index at hand has all pictures."""
     index = video.stream.index_entries
     return bool(index) and len(index) == video.stream.frames
 

@@ -6,7 +6,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from workers._video import Video
+from workers._video import Video, rewind
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -51,19 +51,16 @@ def group_of_pictures(video: Video, target: int, *, keyframe_only: bool) -> list
         if gop and pts(gop[0]) <= target:
             return gop
     else:
-        rewind(video)
+        go_to_start(video)
     gop = _collect(video, target, keyframe_only=keyframe_only)
     if not gop:
         raise UnfitError
     return gop
 
 
-def rewind(video: Video) -> None:
-    """Go to the first packet; by bytes where a seek by time may land behind it."""
-    if video.container.format.name in {"mpegts", "mpeg"}:
-        video.container.seek(0, unsupported_byte_offset=True)
-    else:
-        video.container.seek(min(video.stream.start_time or 0, video.origin), stream=video.stream)
+def go_to_start(video: Video) -> None:
+    """Go to the first packet. Raises av.FFmpegError."""
+    rewind(video.container, min(video.stream.start_time or 0, video.origin), video.stream)
 
 
 def _collect(video: Video, target: int, *, keyframe_only: bool) -> list[VideoPacket]:

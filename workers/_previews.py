@@ -19,7 +19,7 @@ from workers._decoding import frame_ticks, timed_frames
 from workers._encodings import BLACK, on_background
 from workers._frames import Grab
 from workers._keyframes import length_s, nearest_keyframes, read_length_s
-from workers._packets import UnfitError, rewind, seek
+from workers._packets import UnfitError, go_to_start, seek
 from workers._pictures import shown_width, upright
 from workers._scenes import LIVELY, Candidate, best_starts, difference, moments, sections
 from workers._sprites import MAX_SIDE
@@ -229,7 +229,7 @@ def _frames_from(video: Video, start: Fraction) -> Iterator[tuple[Fraction, Vide
             yield from frames
             return
     try:
-        rewind(video)
+        go_to_start(video)
     except av.FFmpegError:
         video.container.seek(0, unsupported_byte_offset=True)
     yield from _decodable(video, from_start=True)

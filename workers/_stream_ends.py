@@ -2,20 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.stream import Discard, Stream
 
+from workers._video import rewind
+
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Matroska's tag has the language of the track behind it in files of mkvmerge.
 _TAG = "DURATION"
 # Streams that are there to the end of a file have packets in this much of it.
 _TAIL_S = 10
-# A seek by time may land behind what is first.
-_SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 
 
 def stream_begin(container: InputContainer, stream: Stream) -> float | None:
@@ -37,21 +36,12 @@ def _moments(container: InputContainer, stream: Stream) -> Iterator[Fraction]:
     """Yield the times of the packets of a stream from its beginning on, up to damage."""
     stream.discard = Discard.default
     try:
-        _rewind(container)
+        rewind(container, container.start_time or 0)
         for packet in container.demux(stream):
             if packet.pts is not None and packet.time_base:
                 yield packet.pts * packet.time_base
     except (av.FFmpegError, IndexError):
         return
-
-
-def _rewind(container: InputContainer) -> None:
-    """Go back to the beginning. Raises av.FFmpegError."""
-    if container.format.name not in _SOUGHT_BY_BYTES:
-        with suppress(av.FFmpegError):  # FLV has no way to before the first picture
-            container.seek(container.start_time or 0)
-            return
-    container.seek(0, unsupported_byte_offset=True)
 
 
 def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:
@@ -91,7 +81,7 @@ def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: i
     last: dict[int, Fraction] = {}
     try:
         if begin is None:
-            _rewind(container)
+            rewind(container, container.start_time or 0)
         else:
             container.seek(begin)
         for packet in container.demux(list(streams)):

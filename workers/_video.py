@@ -1,7 +1,7 @@
 """Opening a video file in-process: only real containers, only this one file, and as little probing as it allows."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from io import RawIOBase
@@ -27,6 +27,8 @@ _CONTAINERS = (
 )
 _UNPROBED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "0"}
 _WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# A seek by time may land behind what is first.
+_SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 _REFERENCES = (b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"[reference]", b"v=0")
 _MAX_PIXELS = 1 << 27
 # A file on disk, or one whose bytes the library gets from us and can get from nowhere else.
@@ -65,12 +67,29 @@ class Video:
     @property
     def is_indexed(self) -> bool:
         """Whether a seek lands on the very keyframe that it asks for."""
-        return self.container.format.name in _WITH_FULL_HEADERS
+        return is_indexed(self.container.format.name)
 
     @property
     def has_shown_times(self) -> bool:
         """Whether packets tell when their frame is shown; AVI numbers them as they are decoded."""
         return not (self.container.format.name == "avi" and self.stream.codec_context.name in {"h264", "hevc"})
+
+
+def is_indexed(container: str) -> bool:
+    """Whether a seek in files of this demuxer lands on the very keyframe that it asks for."""
+    return container in _WITH_FULL_HEADERS
+
+
+def rewind(container: InputContainer, moment: int, stream: VideoStream | None = None) -> None:
+    """Go to the first packet, which is at `moment`, in ticks of the stream or, without one, of the library.
+
+    Raises av.FFmpegError.
+    """
+    if container.format.name not in _SOUGHT_BY_BYTES:
+        with suppress(av.FFmpegError):  # FLV has no way to before the first picture
+            container.seek(moment, stream=stream)
+            return
+    container.seek(0, unsupported_byte_offset=True)
 
 
 @contextmanager

@@ -182,6 +182,7 @@ class _Child:
                 if isinstance(self._connection.recv(), Answer):
                     return
         except (EOFError, ConnectionError):
+            # Its processes are not ours to wait for.
             while time.monotonic() < deadline and self._has_group():
                 time.sleep(_POLL_S)
 

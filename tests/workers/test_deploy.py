@@ -22,6 +22,9 @@ from workplatform.errors import (
     UnexpectedContentError,
 )
 
+# It tells its process number in a file beside the site.
+DAEMON = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
+
 
 @pytest.fixture(scope="module")
 def children() -> Iterator[ChildPool]:
@@ -183,9 +186,8 @@ def test_what_the_processes_of_a_build_share_counts_once(project: Project) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_build_whose_child_of_the_worker_is_killed_leaves_no_daemon(project: Project) -> None:
-    daemon = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
     with pytest.raises(ChildCrashedError):
-        project.deploy(buildCommand=f"{daemon}; kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 60")
+        project.deploy(buildCommand=f"{DAEMON}; kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 60")
     assert not Path("/proc", (project.root / "daemon").read_text().strip()).exists()
 
 
@@ -194,9 +196,8 @@ def test_a_build_that_stops_its_runner_is_bounded_and_leaves_no_daemon(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_build, "_RUNNER_ENDS_WITHIN_S", 0.3)
-    daemon = "env -i setsid sh -c 'echo $$ > ../daemon; exec sleep 600' & until [ -s ../daemon ]; do :; done"
     with pytest.raises(BuildFailedError, match="more than 2 seconds"):
-        project.deploy(buildCommand=f"{daemon}; kill -STOP $PPID; sleep 60", buildTimeout=2)
+        project.deploy(buildCommand=f"{DAEMON}; kill -STOP $PPID; sleep 60", buildTimeout=2)
     assert not Path("/proc", (project.root / "daemon").read_text().strip()).exists()
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -304,25 +305,28 @@ def test_filters_in_the_working_copys_own_configuration_do_not_run(
     assert not lure.exists()
 
 
-def test_a_disk_without_room_for_the_copy_leaves_everything_as_it_was(tmp_path: Path, children: ChildPool) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+@contextmanager
+def project_on_a_small_disk(place: Path, children: ChildPool) -> Iterator[tuple[Project, Repository]]:
+    """A project, and its repository with one commit, on a disk that is soon full."""
+    with small_disk(place) as disk:
         repository = Repository(disk / "repo")
         repository.commit("Begin", page="one", __gitignore="dist\n")
-        project = Project(disk, children)
+        yield Project(disk, children), repository
+
+
+def test_a_disk_without_room_for_the_copy_leaves_everything_as_it_was(tmp_path: Path, children: ChildPool) -> None:
+    with project_on_a_small_disk(tmp_path / "disk", children) as (project, _):
         project.deploy(buildCommand="mkdir dist; head -c 4500000 /dev/zero > dist/large")
         (project.site / "page").write_text("edited")
         with pytest.raises(NoSpaceError, match="no room for a copy"):
             project.deploy(buildCommand="rm dist/large")
         assert (project.site / "dist" / "large").stat().st_size == 4_500_000
         assert project.read("page") == "edited"
-        assert not (disk / ".site.deploy" / "snapshot").exists()
+        assert not (project.root / ".site.deploy" / "snapshot").exists()
 
 
 def test_a_build_that_fills_the_disk_is_taken_back(tmp_path: Path, children: ChildPool) -> None:
-    with small_disk(tmp_path / "disk") as disk:
-        repository = Repository(disk / "repo")
-        repository.commit("Begin", page="one", __gitignore="dist\n")
-        project = Project(disk, children)
+    with project_on_a_small_disk(tmp_path / "disk", children) as (project, repository):
         project.deploy(buildCommand="mkdir dist; echo good > dist/file")
         repository.commit("Go on", page="two")
         with pytest.raises(BuildFailedError, match="what was built from it are back"):
@@ -332,17 +336,14 @@ def test_a_build_that_fills_the_disk_is_taken_back(tmp_path: Path, children: Chi
 
 
 def test_what_a_full_disk_keeps_away_is_back_when_there_is_room(tmp_path: Path, children: ChildPool) -> None:
-    with small_disk(tmp_path / "disk") as disk:
-        repository = Repository(disk / "repo")
-        repository.commit("Begin", page="one")
-        project = Project(disk, children)
+    with project_on_a_small_disk(tmp_path / "disk", children) as (project, repository):
         first = project.deploy()["commit"]
         repository.commit("Go on", page="two")
         with pytest.raises(BuildFailedError, match="is not back, the next deploy tries again"):
             project.deploy(buildCommand="cat /dev/zero > ../filling; exit 1")
         with pytest.raises(NoSpaceError, match="git checkout failed"):
             project.deploy()
-        (disk / "filling").unlink()
+        (project.root / "filling").unlink()
         assert project.deploy()["previousCommit"] == first
 
 

@@ -37,7 +37,7 @@ def test_only_pauses_are_filled(tmp_path: Path) -> None:
     moving_again = [33 + number / 25 for number in range(1, 175)]
     times = [float(time) - 10 for time in made.streams[0].times]
     assert times == pytest.approx([*moving, *still, *moving_again], abs=0.001)
-    assert made.streams[0].durations == pytest.approx([6.0] * 6 + [4.0], abs=0.05)
+    assert made.streams[0].durations == pytest.approx([6.0] * 6 + [4.0])
 
 
 def test_a_picture_that_stands_under_a_longer_sound_is_shown_to_its_end(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_pictures_that_come_at_any_time_come_at_that_time(tmp_path: Path, segmen
 
     times = [float(time) for time in made.streams[0].times]
     assert all(any(abs(time - moment) < 0.01 for time in times) for moment in (10, 17, 30, 30.5, 37))
-    assert all(0 < after - before < 1 for before, after in pairwise(times))
+    assert all(0 < after - before <= 0.6 for before, after in pairwise(times))
     assert not check(tmp_path / "out").errors
 
 
