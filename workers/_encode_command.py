@@ -68,14 +68,16 @@ def picture_span(plan: Plan, span: Span) -> Span:
     """
     video = plan.film.video
     late_s = (video.begin_s or 0.0) - span.seek_s
-    if not video.may_jump or late_s <= 0:
+    if not video.clock or late_s <= 0:
         return span
     return replace(span, run_up_s=max(0.0, span.run_up_s - late_s))
 
 
 def source_words(plan: Plan, span: Span) -> list[str]:
     """Return the options that open the source at the beginning of a span."""
-    words = [word for key, value in only_this_file(plan.film.video.container).items() for word in (f"-{key}", value)]
+    video = plan.film.video
+    options = only_this_file(video.container, video.clock)
+    words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
     if span.held_s is not None and not span.run_up_s:
         # Else what is before the start would be dropped, and with it the picture that is on screen then.
         words.append("-noaccurate_seek")

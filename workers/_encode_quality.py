@@ -119,7 +119,7 @@ def _clocks(plan: Plan, cuts: list[Span]) -> list[str]:
     It does so with files whose clock may jump.
     """
     nothing = ["-t", "0.1", "-c", "copy", "-f", "null", os.devnull]
-    inputs = range(len(cuts)) if plan.film.video.may_jump else []
+    inputs = range(len(cuts)) if plan.film.video.clock else []
     return [word for number in inputs if plan.film.sounds for word in ("-map", f"{number}:a", *nothing)]
 
 

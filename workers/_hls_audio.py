@@ -23,6 +23,7 @@ from workers._hls_playlist import (
 )
 from workers._hls_tracks import SoundTrack, characteristics, chosen_by_players, default_of, folder_name, player_names
 from workers._hls_wholeness import is_whole, unwritten
+from workers._probe import SourceVideo
 from workplatform.context import JobContext
 
 _CHANNELS = 2
@@ -42,17 +43,11 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class SoundPlan:
-    """The sounds to make of a file of a `container` format, whose clock `may_jump` if that allows it."""
+    """The sounds to make of a video, as segments of a type."""
 
     sounds: tuple[Sound, ...]
-    container: str
-    may_jump: bool
+    video: SourceVideo
     segment_type: SegmentType
-
-    @property
-    def begins_s(self) -> list[float | None]:
-        """When the streams begin whose beginning ffmpeg takes for that of the file."""
-        return [sound.source.audio.begin_s for sound in self.sounds if self.may_jump]
 
 
 def group_name(bitrate: int) -> str:
@@ -115,7 +110,7 @@ def _check(folder: Path) -> None:
 
 
 def _command(source: Path, plan: SoundPlan, start_s: float, duration_s: float) -> list[str]:
-    stream = reading(str(source), plan.container, plan.begins_s)
+    stream = reading(str(source), plan.video, [sound.source.audio.begin_s for sound in plan.sounds])
     outputs = []
     for index in sorted({sound.source.audio.index for sound in plan.sounds}):
         copies = [sound for sound in plan.sounds if sound.source.audio.index == index]

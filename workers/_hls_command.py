@@ -1,6 +1,7 @@
 """The one ffmpeg command of a ladder: decode once, scale step by step, encode every rendition, write its segments."""
 
 import os
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,11 @@ _SCALER = "bilinear"
 MAX_FRAME_RATE = 60
 # The rates that every HLS player takes; anything else becomes the first.
 _SAMPLE_RATES = (48_000, 44_100)
-# What is shown again comes on an even grid of times, and is not needed just behind a picture of the source, but where a
-# segment begins.
-_SOON_S = 0.1
-_IS_NEEDED = (
-    f"eq(interlace_type,PROGRESSIVE)+gt(t,prev_selected_t)*(gte(t-prev_selected_t,{_SOON_S})+not(mod(t,{SEGMENT_S})))"
-)
+# What is shown again comes on an even grid of times. It is not needed just before the end, nor just behind a picture of
+# the source, but for where a segment begins.
+_SOON_S, _SOON_IN_SEGMENT_S = 0.1, 0.001
+# It comes so much behind its time, lest it comes before a picture of that very time: times are rounded.
+_BEHIND_S = 0.000_002
 # Audio that goes on for longer than this after the last picture gets that picture to the end: segments can only be cut
 # at keyframes, so without pictures the last one would hold all the rest of the audio.
 MAX_TAIL_S = 0.5
@@ -128,18 +128,25 @@ def _without_pauses(stream: Any, video: SourceVideo, pauses: Pauses, span: Span)
     A copy of the stream at a low and even rate is laid between its pictures, marked as half pictures; of what is marked
     only that stays before which nothing came for a while.
     """
-    copies = stream.filter("setfield", "prog").filter_multi_output("split", 2)
-    still = copies[1].filter("fps", 1 / LONGEST_PAUSE_S, round="up")
-    if span.end_s is None and video.may_jump:
-        tail_s = max(0.0, (video.sound_end_s or 0.0) - (video.end_s or 0.0))
-        still = still.filter("tpad", stop_mode="clone", stop_duration=f"{tail_s:.6f}")
-    else:
-        end_s = span.end_s or max(pauses.last_s, video.end_s or 0.0, video.sound_end_s or 0.0)
-        still = still.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end=f"{end_s:.6f}")
+    copies = stream.filter("setfield", "prog").filter("settb", "AVTB").filter_multi_output("split", 2)
+    # Of a clock that begins anew nobody knows what it will say at the end.
+    is_open = span.end_s is None and video.clock is not None and video.clock.begins_anew
+    tail_s = max(0.0, (video.sound_end_s or 0.0) - (video.end_s or 0.0)) if is_open else inf
+    # The grid begins with the first picture, as that of the segments does. At each moment of it the last picture from
+    # before it is shown again.
+    still = copies[1].filter("setpts", f"PTS-{pauses.first_s - _BEHIND_S:.6f}/TB")
+    still = still.filter("fps", 1 / LONGEST_PAUSE_S, round="down", eof_action="pass" if tail_s else "round")
+    still = still.filter("tpad", stop_mode="clone", **({"stop": -1} if tail_s == inf else {"stop_duration": tail_s}))
+    shift_s = pauses.first_s + LONGEST_PAUSE_S + _BEHIND_S
+    still = still.filter("settb", "AVTB").filter("setpts", f"PTS+{shift_s:.6f}/TB")
+    if not is_open:
+        end_s = span.end_s or max(pauses.last_s, video.end_s or 0.0, video.sound_end_s or 0.0) - _SOON_S
+        still = still.filter("trim", end=f"{end_s:.6f}")
     still = still.filter("setfield", "tff")
-    # Other ticks than these are taken for these where the pictures' lengths are told.
-    both = ffmpeg.filter([copy.filter("settb", "AVTB") for copy in (copies[0], still)], "interleave")
-    return both.filter("select", _IS_NEEDED).filter("setfield", "prog")
+    begins_segment = f"lt(mod(t-{pauses.first_s:.6f}+{_SOON_S},{SEGMENT_S}),{2 * _SOON_S})"
+    soon_s = f"if({begins_segment},{_SOON_IN_SEGMENT_S},{_SOON_S})"
+    is_needed = f"eq(interlace_type,PROGRESSIVE)+gte(t-prev_selected_t,{soon_s})"
+    return ffmpeg.filter([copies[0], still], "interleave").filter("select", is_needed).filter("setfield", "prog")
 
 
 def _woven(stream: Any, video: SourceVideo) -> Any:

@@ -60,7 +60,7 @@ def plan_extras(
     if len(chosen) == 1 and not payload.audio_only:
         return replace(video, audio=chosen[0].audio), extras
     sounds = sounds_of(chosen, sorted({rung.audio_bitrate for rung in rungs}))
-    plan = SoundPlan(tuple(sounds), video.container, video.may_jump, payload.packed_as)
+    plan = SoundPlan(tuple(sounds), video, payload.packed_as)
     return replace(video, audio=None), replace(extras, sounds=plan, is_sound_alone=payload.audio_only)
 
 

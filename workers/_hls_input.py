@@ -21,21 +21,23 @@ def inputs(path: str, video: SourceVideo, span: Span, *, threads: int) -> tuple[
     audio = video.audio
     if audio is None or not _waits(video, span):
         begins = [video.begin_s, audio.begin_s if audio else None]
-        whole = reading(path, video.container, begins if video.may_jump else (), span, threads=threads)
+        whole = reading(path, video, begins, span, threads=threads)
         return whole, whole
-    begins = [video.begin_s] if video.may_jump else []
-    pictures = reading(path, video.container, begins, span, an=None, threads=threads)
-    return pictures, reading(path, video.container, [audio.begin_s] if video.may_jump else (), span, vn=None)
+    pictures = reading(path, video, [video.begin_s], span, an=None, threads=threads)
+    return pictures, reading(path, video, [audio.begin_s], span, vn=None)
 
 
-def reading(path: str, container: str, begins_s: Sequence[float | None], span: Span = WHOLE, **more: int | None) -> Any:
+def reading(
+    path: str, video: SourceVideo, begins_s: Sequence[float | None], span: Span = WHOLE, **more: int | None
+) -> Any:
     """Return an input whose clock says 0 where the file begins, whichever of its streams are used.
 
-    Of containers whose clock may jump, ffmpeg lets the clock begin with the streams in use, which begin at `begins_s`;
-    of others nothing has to be known.
+    The streams in use begin at `begins_s`: in containers whose clock may jump, ffmpeg lets the clock begin with them.
     """
-    late_s = max(0.0, min((begin_s for begin_s in begins_s if begin_s is not None), default=0.0))
-    return ffmpeg.input(f"file:{path}", **only_this_file(container), **span.input_options(late_s), **more)
+    known = [begin_s for begin_s in begins_s if begin_s is not None and video.clock]
+    late_s = max(0.0, min(known, default=0.0))
+    options = only_this_file(video.container, video.clock) | span.input_options(late_s)
+    return ffmpeg.input(f"file:{path}", **options, **more)
 
 
 def _waits(video: SourceVideo, span: Span) -> bool:
@@ -45,4 +47,4 @@ def _waits(video: SourceVideo, span: Span) -> bool:
         return False
     if audio.first_s > max(video.begin_s or 0.0, span.seek_s) + _LATE_S:
         return True
-    return bool(span.seek_s) and (not video.may_jump or (audio.end_s or 0.0) < span.begin_s)
+    return bool(span.seek_s) and (not video.clock or (audio.end_s or 0.0) < span.begin_s)

@@ -39,7 +39,7 @@ def make_stream(payload: HlsPayload, job: JobContext) -> HlsResult:
         raise BadInputError(
             f"{payload.input_path} lies inside {payload.output_dir}: give the stream a folder of its own"
         )
-    pauses = job.isolated(find_pauses, source, name, may_jump=video.may_jump)
+    pauses = job.isolated(find_pauses, source, name, video)
     ladder = choose_passage(job, source, video, Ladder(tuple(rungs), form, pauses), payload.passthrough)
     job.stage("transcoding")
     renditions = Renditions(

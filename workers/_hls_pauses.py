@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from statistics import median_low
 
 import av
 
 from workers._packets import VideoPacket
+from workers._probe import SourceVideo
 from workers._video import Video, open_video
 
 # Players stop, or never start, where no picture comes for seconds: Chromium at one in a second, in transport streams.
@@ -17,41 +19,47 @@ from workers._video import Video, open_video
 LONGEST_PAUSE_S = 0.5
 # How long the last picture may stand after it is decoded, which is a few pictures before it is shown.
 _LONGEST_END_S = 1
-# A clock that leaps by more than this has begun anew, as ffmpeg takes it in containers whose clock may.
-_LEAP_S = 10
+# So many pictures at most come before one that is shown before them.
+_MOST_REORDERED = 17
 
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """A video has pauses; between them come `rate` pictures a second, and the last one `last_s` after its start."""
+    """A video has pauses; between them come `rate` pictures a second, the first and last so long after its start."""
 
     rate: float
+    first_s: float
     last_s: float
 
 
-def find_pauses(path: Path, name: str, *, may_jump: bool) -> Pauses | None:
+def find_pauses(path: Path, name: str, seen: SourceVideo) -> Pauses | None:
     """Return what is known of a video in which pictures stand for longer than LONGEST_PAUSE_S; None if none does.
 
-    Takes the index of the file, else reads all of it; runs in an isolated child. `name` is what its user calls it.
+    Takes the index of the file, else reads all of it; runs in an isolated child. `name` is what its user calls it, and
+    `seen` what the probe has seen of it.
     """
-    if not _has_any(path, name, may_jump=may_jump):
+    # Encoders have to be told a rate: of too few pictures at the beginning ffmpeg makes a wild guess.
+    if seen.frame_rate is not None and not _has_any(path, name, seen):
         return None
     with open_video(path, name, probe=True) as video:
-        shown = sorted(packet.pts for packet in _packets(video) if packet.pts is not None)
+        moments = [packet.pts for packet in _packets(video) if packet.pts is not None]
+        shown = sorted(moments)
         longest = LONGEST_PAUSE_S / video.tick
         usual = [after - before for before, after in pairwise(shown) if 0 < after - before <= longest]
         tick_s = float(video.tick)
         length_s = median_low(usual) * tick_s if usual else LONGEST_PAUSE_S
-        return Pauses(1 / length_s, (shown[-1] - video.origin) * tick_s if shown else 0.0)
+        # A clock that begins anew may say less later on.
+        first, last = min(moments[:_MOST_REORDERED], default=0), shown[-1] if shown else 0
+        return Pauses(1 / length_s, (first - video.origin) * tick_s, (last - video.origin) * tick_s)
 
 
-def _has_any(path: Path, name: str, *, may_jump: bool) -> bool:
+def _has_any(path: Path, name: str, seen: SourceVideo) -> bool:
     with open_video(path, name, probe=False) as video:
         if _is_listed(video):
-            return _stands(video, may_jump=may_jump)
+            return _stands(video, seen)
     # Without probing, a container's length is taken for that of its picture.
     with open_video(path, name, probe=True) as video:
-        return _stands(video, may_jump=may_jump)
+        return _stands(video, seen)
 
 
 def _is_listed(video: Video) -> bool:
@@ -60,17 +68,22 @@ def _is_listed(video: Video) -> bool:
     return bool(index) and len(index) == video.stream.frames
 
 
-def _stands(video: Video, *, may_jump: bool) -> bool:
-    longest, leap = LONGEST_PAUSE_S / video.tick, _LEAP_S / video.tick
+def _stands(video: Video, seen: SourceVideo) -> bool:
+    longest = LONGEST_PAUSE_S / video.tick
+    leap = seen.clock.longest_step_s / video.tick if seen.clock else inf
     decoded = _decoded(video)
-    last = next(decoded, None)
-    if last is None:
+    first = last = next(decoded, None)
+    if first is None or last is None:
         return False
     for moment in decoded:
-        if moment - last > longest and not (may_jump and moment - last > leap):
+        if longest < moment - last <= leap:
             return True
         last = moment
-    return video.declared_end is not None and (video.declared_end - last) * video.tick > _LONGEST_END_S
+    if video.declared_end is not None and (video.declared_end - last) * video.tick > _LONGEST_END_S:
+        return True
+    # One picture with a song is the extreme: shown again at its own rate, there would be thousands.
+    lasting = max(seen.end_s or 0.0, seen.sound_end_s or 0.0) - (last - video.origin) * video.tick
+    return last - first <= longest and lasting > _LONGEST_END_S
 
 
 def _decoded(video: Video) -> Iterator[int]:

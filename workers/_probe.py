@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
+from workers._clock import Clock, read_clock
 from workers._stream_ends import first_packet_s, stream_begin, stream_ends, told_end
 from workers._video import open_video
 from workplatform.channels import channel_count
@@ -64,13 +65,13 @@ class SourceVideo:
 
     `width` and `height` are square pixels after rotation, `container` is the name of its demuxer, `index` the number of
     its picture stream; `begin_s`, `end_s`, `sound_end_s` and `duration_s` count seconds from the start of the file,
-    None where nothing tells. The clock of the file `may_jump` if its container allows that. `audio` is what is to be
-    heard with the picture from the same segments. `is_as_stored` says that the samples are shown as they are stored:
-    progressive, upright, square and of limited range.
+    None where nothing tells. There is a `clock` where the container allows one that begins anew on the way. `audio` is
+    what is to be heard with the picture from the same segments. `is_as_stored` says that the samples are shown as they
+    are stored: progressive, upright, square and of limited range.
     """
 
     container: str
-    may_jump: bool
+    clock: Clock | None
     index: int
     codec: str
     pixels: str
@@ -93,7 +94,6 @@ def probe(path: Path, name: str) -> SourceVideo:
     with open_video(path, name, probe=True) as video:
         container, stream = video.container, video.stream
         best = container.streams.best("audio")
-        rate = stream.average_rate or stream.guessed_rate
         frame = _first_frame(container, stream, name)
         if _is_for_dolby_vision_only(frame, stream):
             raise BadInputError(
@@ -106,13 +106,13 @@ def probe(path: Path, name: str) -> SourceVideo:
         audio = source_audio(container, best, ends.get(best.index)) if isinstance(best, AudioStream) else None
         return SourceVideo(
             container=container.format.name,
-            may_jump=bool(container.format.flags & _MAY_JUMP),
+            clock=read_clock(container, streams) if container.format.flags & _MAY_JUMP else None,
             index=stream.index,
             codec=stream.codec_context.codec.canonical_name,
             pixels=frame.format.name,
             width=width,
             height=height,
-            frame_rate=rate or None,
+            frame_rate=_frame_rate(stream),
             is_interlaced=frame.interlaced_frame,
             is_full_range=_is_full_range(frame),
             is_as_stored=_is_as_stored(frame, stream),
@@ -164,6 +164,12 @@ def _decoded(stream: VideoStream, packet: "Packet[VideoStream] | None") -> Video
     finally:
         if packet is None:
             stream.codec_context.flush_buffers()
+
+
+def _frame_rate(stream: VideoStream) -> Fraction | None:
+    """Return what the library makes of the pictures it has seen; of too few it makes the ticks of the clock."""
+    guessed, tick = stream.guessed_rate, stream.time_base
+    return stream.average_rate or (guessed if guessed and tick and guessed * tick < 1 else None)
 
 
 def _colour(frame: VideoFrame) -> Colour:

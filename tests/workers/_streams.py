@@ -81,8 +81,9 @@ def _sound(playlist: Path) -> tuple[tuple[str, int, int] | None, float]:
 
 def _start(segment: Path) -> tuple[bool, Fraction]:
     """Return whether a segment begins with a keyframe that decodes by itself, and when."""
-    before = segment.with_name("init.mp4").read_bytes() if segment.suffix == ".m4s" else b""
-    with av.open(BytesIO(before + segment.read_bytes()), "r") as container:
+    is_mp4 = segment.suffix == ".m4s"
+    before = segment.with_name("init.mp4").read_bytes() if is_mp4 else b""
+    with av.open(BytesIO(before + segment.read_bytes()), "r", format="mp4" if is_mp4 else "mpegts") as container:
         packet = next(container.demux(video=0))
         assert packet.pts is not None and packet.time_base is not None
         return packet.is_keyframe, packet.pts * packet.time_base

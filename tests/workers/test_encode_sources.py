@@ -7,6 +7,7 @@ import pytest
 
 from tests.workers import _samples_video as samples
 from tests.workers._encode_runs import make
+from tests.workers._numbered import numbered, numbers
 from workplatform.errors import BadInputError
 
 SMALL = "160x90"
@@ -33,6 +34,16 @@ def test_a_rotated_phone_video_comes_out_upright(tmp_path: Path, degrees: int, b
     rows = brightness(made.path)
     halves = {"right": [row[5:] for row in rows], "top": rows[:3], "bottom": rows[5:]}
     assert sum(map(sum, halves[bright])) > 0.9 * sum(map(sum, rows)) * len(halves[bright]) * len(halves[bright][0]) / 32
+
+
+def test_pictures_of_a_broadcast_that_stand_for_long_keep_their_times(tmp_path: Path) -> None:
+    source = numbered(tmp_path / "screen.ts", "lt(t,2)+gt(t,20)")
+
+    make(source)
+
+    was, now = numbers(source), numbers(tmp_path / "out.mp4")
+    assert [number for _, number in now] == [number for _, number in was]
+    assert [time_s - now[0][0] for time_s, _ in now] == pytest.approx([time_s - was[0][0] for time_s, _ in was])
 
 
 @pytest.mark.parametrize("pixels", ["yuv422p10le", "yuv444p", "gray", "rgb24"])
