@@ -230,6 +230,18 @@ def test_a_picture_rate_that_varies_is_borne(tmp_path: Path) -> None:
     assert not check(folder / "playlist.m3u8").errors
 
 
+@pytest.mark.parametrize(("shown", "told"), [("lt(t,1)+gt(t,2.9)", "2.0 s"), ("lt(t,2)", "2.1 s"), ("lt(t,3)", "")])
+def test_pictures_that_stand_for_longer_than_players_wait_are_told(shown: str, told: str, tmp_path: Path) -> None:
+    folder = tmp_path / "screen"
+    screen = ("-vf", f"select='{shown}'", "-fps_mode", "vfr")
+    ffmpeg(*picture(size="160x90", duration=4), *tone(4), *rendition(folder, *screen, *PICTURES, *SOUND))
+
+    findings = [
+        finding.message for finding in check(folder / "playlist.m3u8").findings if finding.rule == "picture-stands"
+    ]
+    assert findings[0].endswith(told) if told else not findings
+
+
 @pytest.mark.parametrize(("sound_s", "is_told"), [(1.5, True), (3.95, False)])
 def test_segments_whose_sound_is_missing_are_told(sound_s: float, is_told: bool, tmp_path: Path) -> None:
     folder = tmp_path / "short"

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tests.storage.stores import running_store
 from tests.workers import _samples_tracks as tracks
 from tests.workers import _samples_video as samples
+from tests.workers._numbered import numbered
 from tests.workers._streams import read_attributes, read_stream
 from workers._hls_models import HlsPayload
 from workers.hls import hls
@@ -84,6 +85,13 @@ def test_each_range_of_an_iframe_playlist_is_one_keyframe(film: Path, segment_ty
         if segment_type == "ts":
             assert all(len(part) % 188 == 0 and part[::188] == b"G" * (len(part) // 188) for part in parts)
             assert all(part[1:3] == b"\x40\x11" or part[1:3] == b"\x40\x00" for part in parts), "tables come first"
+
+
+def test_ranges_of_keyframes_are_right_for_the_check_too_where_sound_comes_long_before(tmp_path: Path) -> None:
+    late = numbered(tmp_path / "late.mkv", "gt(t,2.6)", seconds=8, sound_s=8)
+    folder, _, _ = make(late, iframes=True, segmentType="fmp4")
+
+    assert not check(folder).errors
 
 
 def test_the_master_offers_keyframes_of_each_rendition_with_their_measured_rate(film: Path) -> None:

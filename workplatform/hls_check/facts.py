@@ -34,8 +34,8 @@ class Track:
     """One stream of a segment; moments are in ticks of `tick` seconds.
 
     `codec` is the name after RFC 6381, None where it cannot be told; `frame_ticks` is the distance that frames usually
-    have, `is_steady` whether all have it; `start` is what pictures begin with, and `light` says by a code of
-    ISO/IEC 23091-2 how their samples mean light.
+    have, `longest_step` the longest, and `is_steady` says that all have the same; `start` is what pictures begin with,
+    and `light` says by a code of ISO/IEC 23091-2 how their samples mean light.
     """
 
     kind: str
@@ -50,6 +50,7 @@ class Track:
     count: int
     keyframes: int
     frame_ticks: int
+    longest_step: int
     is_steady: bool
     start: Start | None = None
     size: tuple[int, int] | None = None

@@ -30,6 +30,14 @@ Problem = tuple[str, str]
 Packets: TypeAlias = "Sequence[Packet[Any]]"  # generic for type checkers only
 
 
+class _InOrder(io.BytesIO):
+    """Bytes of which nothing is skipped: that sound lies seconds apart from a picture would have it looked for."""
+
+    def seekable(self) -> bool:
+        """Whether one can go back and forth: no."""
+        return False
+
+
 def probe(order: Order) -> Facts:
     """Read a segment; whatever goes wrong is told as a problem."""
     _limit_memory()
@@ -115,7 +123,7 @@ def _problems(container: str, data: bytes, init: bytes, order: Order) -> Iterato
 
 def _streams(data: bytes, format_: str, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[Track, ...]]:
     """Return the kinds of all streams that are declared, and what those have that hold samples."""
-    with av.open(io.BytesIO(data), "r", format=format_, options={"skip_frame": "all"}) as container:
+    with av.open(_InOrder(data), "r", format=format_, options={"skip_frame": "all"}) as container:
         packets: dict[int, list[Packet[Any]]] = {stream.index: [] for stream in container.streams}
         for count, packet in enumerate(container.demux()):
             if packet.pts is not None and packet.dts is not None and packet.size:
@@ -156,6 +164,7 @@ def _track(container: InputContainer, index: int, packets: Packets, problems: li
         count=len(packets),
         keyframes=sum(packet.is_keyframe for packet in packets),
         frame_ticks=usual,
+        longest_step=max(steps, default=0),
         is_steady=len(steps) >= _FEWEST_STEPS and max(steps) - min(steps) <= max(2, usual // 50),
         start=start,
         size=(context.width, context.height) if stream.type == "video" and context and context.width else None,

@@ -134,6 +134,7 @@ _SEGMENTS = {
     "timestamps-gap": _error("3", "put #EXT-X-DISCONTINUITY before the segment, or make what is lost"),
     "timestamps-overlap": _error("3", "put #EXT-X-DISCONTINUITY before the segment, or remove what is doubled"),
     "timestamps-uneven": _warning("3", "look for frames that were lost or doubled where the segments meet"),
+    "picture-stands": _warning("3", "show the picture again while it stands: players stop, or never start"),
     "extinf-wrong": _error("4.4.4.1", "write the real length"),
     "extinf-inexact": _warning("4.4.4.1", "write the real length"),
     "duration-drift": _error("4.4.4.1", "write the real lengths with at least three decimals"),

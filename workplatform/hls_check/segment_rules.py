@@ -9,6 +9,8 @@ from workplatform.hls_check.streams import Piece, Stream, apart, step_s
 
 # Players bear less than half a second; from a tenth on it is a sign of wrong arithmetic.
 _WRONG_S, _NOTABLE_S = 0.5, 0.1
+# Without a picture for longer, some players stop.
+_STANDING_S = 1.0
 
 
 def judge_segments(stream: Stream, findings: Findings, *, is_independent: bool) -> None:
@@ -17,6 +19,7 @@ def judge_segments(stream: Stream, findings: Findings, *, is_independent: bool) 
         for rule, told in facts.problems:
             findings.add(rule, stream.place(piece), f"{piece.segment.uri}: {told}")
         _start(stream, piece, facts, findings, is_independent=is_independent)
+        _standing(stream, piece, facts, findings)
         is_empty = facts.tracks and len(facts.tracks) < len(facts.declared)
         if is_empty and piece.segment.duration_s > _WRONG_S:
             told = f"{piece.segment.uri} declares {_listed(facts.declared)}, and one of them has no samples"
@@ -35,6 +38,18 @@ def _start(stream: Stream, piece: Piece, facts: Facts, findings: Findings, *, is
     rule = "segment-without-keyframe" if is_independent else "segment-start"
     what = "a picture that needs earlier ones" if video.start == "picture" else "a keyframe that is no IDR picture"
     findings.add(rule, stream.place(piece), f"{piece.segment.uri} begins with {what}")
+
+
+def _standing(stream: Stream, piece: Piece, facts: Facts, findings: Findings) -> None:
+    video = facts.video
+    if video is None:
+        return
+    lasting_s = max(piece.segment.duration_s, _span_s(video, facts))
+    last_s = float((video.end - video.frame_ticks - video.first) * video.tick)
+    standing_s = max(float(video.longest_step * video.tick), lasting_s - last_s)
+    if standing_s > _STANDING_S + _NOTABLE_S:
+        told = f"{piece.segment.uri} has no picture for {standing_s:.1f} s"
+        findings.add("picture-stands", stream.place(piece), told)
 
 
 def _lengths(stream: Stream, findings: Findings) -> None:
