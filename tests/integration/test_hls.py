@@ -19,8 +19,8 @@ SECONDS, RATE = 30, 10
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Fleet]:
-    """A fleet whose ffmpeg reads its input at six times the speed of playing, with a film of five groups."""
-    program = samples.slow_ffmpeg(tmp_path / "slow_ffmpeg", speed=6)
+    """A fleet whose ffmpeg reads its input at five times the speed of playing, with a film of five groups."""
+    program = samples.slow_ffmpeg(tmp_path / "slow_ffmpeg")
     samples.plain(tmp_path / "film.mp4", size="160x90", rate=RATE, duration=SECONDS)
     with running_fleet(tmp_path, FFMPEG_BIN=str(program)) as fleet:
         fleet.start("scheduler")

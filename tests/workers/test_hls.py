@@ -154,7 +154,7 @@ def test_a_new_encode_takes_away_the_old_ones_files_and_nobody_elses(tmp_path: P
 @pytest.fixture
 def slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A film of half a minute, and an ffmpeg that takes some seconds to read it."""
-    monkeypatch.setenv("FFMPEG_BIN", str(samples.slow_ffmpeg(tmp_path / ".ffmpeg", speed=8)))
+    monkeypatch.setenv("FFMPEG_BIN", str(samples.slow_ffmpeg(tmp_path / ".ffmpeg")))
     return samples.plain(tmp_path / "film.mp4", rate=10, duration=30)
 
 

@@ -51,7 +51,7 @@ def test_at_the_end_the_whole_stream_is_there_as_without_playing_early(film: Pat
 
 def test_a_cancelled_job_withdraws_what_it_showed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = samples.plain(tmp_path / "film.mp4", size="160x90", rate=10, duration=30)
-    program = samples.slow_ffmpeg(tmp_path / ".ffmpeg", speed=8)
+    program = samples.slow_ffmpeg(tmp_path / ".ffmpeg")
     monkeypatch.setenv("FFMPEG_BIN", str(program))
 
     def cancel_when_seen(run: InlineRun) -> None:
