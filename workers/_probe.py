@@ -103,10 +103,12 @@ def probe(path: Path, name: str) -> SourceVideo:
         width, height = _upright_size(frame, stream)
         streams = [stream, best] if isinstance(best, AudioStream) else [stream]
         ends = stream_ends(container, streams)
+        clock = read_clock(container, streams) if container.format.flags & _MAY_JUMP else None
+        lasting_s = clock.lasting_s if clock and clock.begins_anew else told_end(container, streams)
         audio = source_audio(container, best, ends.get(best.index)) if isinstance(best, AudioStream) else None
         return SourceVideo(
             container=container.format.name,
-            clock=read_clock(container, streams) if container.format.flags & _MAY_JUMP else None,
+            clock=clock,
             index=stream.index,
             codec=stream.codec_context.codec.canonical_name,
             pixels=frame.format.name,
@@ -118,7 +120,7 @@ def probe(path: Path, name: str) -> SourceVideo:
             is_as_stored=_is_as_stored(frame, stream),
             begin_s=stream_begin(container, stream),
             end_s=ends.get(stream.index),
-            duration_s=told_end(container, streams) or _duration(container) or max(ends.values(), default=None),
+            duration_s=lasting_s or _duration(container) or max(ends.values(), default=None),
             audio=audio,
             sound_end_s=audio.end_s if audio else None,
             colour=_colour(frame),

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Stream
 
 from workers._video import rewind
@@ -29,19 +30,29 @@ def stream_begin(container: InputContainer, stream: Stream) -> float | None:
 
 def first_packet_s(container: InputContainer, stream: Stream) -> float | None:
     """Return when the first packet of a stream begins, in seconds after the start of the file; None if it has none."""
-    return next((float(moment - _beginning(container)) for moment in _moments(container, stream)), None)
+    for packet in read_packets(container, [stream]):
+        if packet.pts is not None and packet.time_base:
+            return float(packet.pts * packet.time_base - _beginning(container))
+    return None
 
 
-def _moments(container: InputContainer, stream: Stream) -> Iterator[Fraction]:
-    """Yield the times of the packets of a stream from its beginning on, up to damage."""
-    stream.discard = Discard.default
+def read_packets(
+    container: InputContainer, streams: Sequence[Stream], begin: int | None = None
+) -> "Iterator[Packet[Stream]]":
+    """Yield the packets of some streams in the order of the file, up to damage.
+
+    `begin` is where to read from, in the library's units; None: all.
+    """
+    for stream in streams:
+        stream.discard = Discard.default
     try:
-        rewind(container, container.start_time or 0)
-        for packet in container.demux(stream):
-            if packet.pts is not None and packet.time_base:
-                yield packet.pts * packet.time_base
+        if begin is None:
+            rewind(container, container.start_time or 0)
+        else:
+            container.seek(begin)
+        yield from container.demux(list(streams))
     except (av.FFmpegError, IndexError):
-        return
+        return  # broken, or a stream begins that was not there before, for which PyAV raises the latter
 
 
 def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[int, float]:
@@ -75,21 +86,12 @@ def _told_end(container: InputContainer, stream: Stream) -> float | None:
 
 
 def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int | None) -> dict[int, float]:
-    """Return when the last packets of streams end; `begin` is where to read from, in the library's units, None: all."""
-    for stream in streams:
-        stream.discard = Discard.default
+    """Return when the last packets of streams end; `begin` as in read_packets()."""
     last: dict[int, Fraction] = {}
-    try:
-        if begin is None:
-            rewind(container, container.start_time or 0)
-        else:
-            container.seek(begin)
-        for packet in container.demux(list(streams)):
-            if packet.pts is not None and packet.time_base:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                last[packet.stream_index] = max(last.get(packet.stream_index, end), end)
-    except (av.FFmpegError, IndexError):
-        pass  # broken, or a stream begins that was not there before, for which PyAV raises the latter
+    for packet in read_packets(container, streams, begin):
+        if packet.pts is not None and packet.time_base:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            last[packet.stream_index] = max(last.get(packet.stream_index, end), end)
     return {index: float(end - _beginning(container)) for index, end in last.items()}
 
 

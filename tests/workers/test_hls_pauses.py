@@ -65,6 +65,7 @@ def test_a_clock_that_begins_anew_is_no_pause_beside_pauses(tmp_path: Path) -> N
     made = make_ladder(joined(tmp_path / "tape.ts"), qualities=SMALL, passthrough=False)
 
     assert sum(made.streams[0].durations) == pytest.approx(38, abs=0.6)
+    assert not [line for line in made.log if "ends early" in line]
     assert made.streams[0].durations[:-1] == pytest.approx([6.0] * 6)
     second = [number for time_s, number in numbers(tmp_path / "out" / "low" / "playlist.m3u8") if time_s > 30.01]
     assert list(dict.fromkeys(second)) == list(range(80))
