@@ -34,6 +34,9 @@ _BEHIND_S = 0.000_002
 MAX_TAIL_S = 0.5
 # A sound that ends this much before the picture would leave segments without sound, at which players stop.
 _SILENCE_S = 0.1
+# By how much the end of a picture and that of the sound may differ that are meant to be the same: the one is counted in
+# ticks of its container, a millisecond at most, the other in samples.
+_ROUNDED_S = 0.002
 # Seconds of pictures held until the ends of both are known; the usual ten seconds of raw ones can be gigabytes.
 _HELD_S = 1
 # A keyframe at the first frame and at the first frame of each span of 6 s. All renditions see the same frames, so all
@@ -72,7 +75,8 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     sounds = _sounds(heard, video, ladder, len(rates), span)
     options = _common_options(ladder)
     # Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
-    if _falls_silent(video) and is_the_wheels():
+    # Beside a copy ffmpeg bounds packets in the order of decoding, and would drop the last pictures out of it.
+    if _falls_silent(video) and is_the_wheels() and ladder.passage is None:
         options |= {"shortest": None, "shortest_buf_duration": _HELD_S}
     for number, rung in enumerate(rungs):
         own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(ladder, rung, span)
@@ -163,7 +167,8 @@ def _falls_silent(video: SourceVideo) -> bool:
 def _sounds(stream: Any, video: SourceVideo, ladder: Ladder, copies: int, span: Span) -> list[Any]:
     """Return the sound for the segments of the picture, once for each bitrate; silence goes on where it ends early.
 
-    The silence ends with the real picture, or where the header says that the picture does, whatever comes first.
+    The silence ends with the real picture, or where the header says that the picture does, whatever comes first; beside
+    a copy, of which all packets were read, where the picture does.
     """
     if not video.audio:
         return []
@@ -173,8 +178,9 @@ def _sounds(stream: Any, video: SourceVideo, ladder: Ladder, copies: int, span: 
     rate = _output_rate(video.audio)
     first = span.first_sample(rate)
     # A picture that would be shown for longer than the silence lasts is left out.
-    spare_s = LONGEST_PAUSE_S if ladder.pauses else 0.0
-    lasting_s = max(0.0, (video.end_s or 0.0) + spare_s - first / rate)
+    spare_s = LONGEST_PAUSE_S if ladder.pauses else _ROUNDED_S
+    end_s = ladder.passage.end_s if ladder.passage else (video.end_s or 0.0) + spare_s
+    lasting_s = max(0.0, end_s - first / rate)
     # A span that begins after the sound has none whose time could be gone on from: it is counted.
     return [sound.filter("apad", whole_dur=f"{lasting_s:.6f}").filter("asetpts", f"N+{first}") for sound in sounds]
 

@@ -93,7 +93,7 @@ def plan_passage(path: Path, name: str, limit: int | None, *, has_sound: bool) -
     except UncuttableError as reason:
         return f"the source cannot be cut: {reason}"
     cuts = tuple(float(segment[0].moment) for segment in segments[1:])
-    return Passage(name, float(step), cuts, sum(group.frames for group in pictures.groups))
+    return Passage(name, float(step), cuts, sum(group.frames for group in pictures.groups), float(pictures.ends))
 
 
 def _segments(pictures: Pictures) -> tuple[Fraction, list[list[PictureGroup]]]:

@@ -45,13 +45,14 @@ class Passage:
 
     Its segments after the first begin at `cuts`, seconds from the start of the file: those keyframes at which a muxer
     cuts that is told to begin a segment at the first keyframe after each multiple of `step_s`. All others are cut there
-    too. `frames` is the number of its pictures.
+    too. `frames` is the number of its pictures, `end_s` when the last one has been shown.
     """
 
     name: str
     step_s: float
     cuts: tuple[float, ...]
     frames: int
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)

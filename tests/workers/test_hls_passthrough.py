@@ -56,6 +56,16 @@ def test_a_video_that_fits_is_copied_and_the_others_are_cut_where_it_is(tmp_path
     assert again.result["skipped"] and again.result["renditions"][0]["isCopied"]
 
 
+def test_no_picture_is_lost_beside_a_copy_where_the_sound_ends_early(tmp_path: Path) -> None:
+    source = samples.grouped(tmp_path / "film.ts", "-af", "atrim=end=11", rate=10)
+
+    made = make_ladder(source, qualities=TWO)
+
+    assert made.result["renditions"][0]["isCopied"]
+    assert [len(stream.times) for stream in made.streams] == [130, 130]
+    assert made.streams[0].sound_s == pytest.approx(13, abs=0.05)
+
+
 def test_nothing_is_copied_where_that_is_not_wanted(tmp_path: Path) -> None:
     made = make_ladder(samples.grouped(tmp_path / "film.mp4"), qualities=TWO, passthrough=False)
 

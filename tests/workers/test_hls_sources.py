@@ -181,6 +181,14 @@ def test_sound_that_ends_early_goes_on_in_silence_as_long_as_the_picture(tmp_pat
     assert "track-empty" not in {finding.rule for finding in check(tmp_path / "out").findings}
 
 
+def test_the_last_picture_stays_where_silence_ends_a_fraction_of_a_sample_before_it(tmp_path: Path) -> None:
+    source = samples.with_sound(tmp_path / "film.ts", picture_s=3, sound_s=1, rate=44_100)
+
+    made = make_ladder(source, passthrough=False)
+
+    assert len(made.streams[0].times) == 3 * 25
+
+
 def test_an_ffmpeg_that_is_not_the_wheels_fills_up_with_silence_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
