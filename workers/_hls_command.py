@@ -34,9 +34,6 @@ _BEHIND_S = 0.000_002
 MAX_TAIL_S = 0.5
 # A sound that ends this much before the picture would leave segments without sound, at which players stop.
 _SILENCE_S = 0.1
-# By how much the end of a picture and that of the sound may differ that are meant to be the same: the one is counted in
-# ticks of its container, a millisecond at most, the other in samples.
-_ROUNDED_S = 0.002
 # Seconds of pictures held until the ends of both are known; the usual ten seconds of raw ones can be gigabytes.
 _HELD_S = 1
 # A keyframe at the first frame and at the first frame of each span of 6 s. All renditions see the same frames, so all
@@ -74,9 +71,7 @@ def ladder_command(source: Path, video: SourceVideo, ladder: Ladder, span: Span 
     rates = sorted({rung.audio_bitrate for rung in rungs}) if video.audio else []
     sounds = _sounds(heard, video, ladder, len(rates), span)
     options = _common_options(ladder)
-    # Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
-    # Beside a copy ffmpeg bounds packets in the order of decoding, and would drop the last pictures out of it.
-    if _falls_silent(video) and is_the_wheels() and ladder.passage is None:
+    if _is_bounded(video, ladder):
         options |= {"shortest": None, "shortest_buf_duration": _HELD_S}
     for number, rung in enumerate(rungs):
         own = {"c": "copy"} if ladder.is_copied(rung) else _encoding(ladder, rung, span)
@@ -164,6 +159,15 @@ def _falls_silent(video: SourceVideo) -> bool:
     return video.end_s - video.sound_end_s > _SILENCE_S
 
 
+def _is_bounded(video: SourceVideo, ladder: Ladder) -> bool:
+    """Whether ffmpeg ends the silence behind a sound where the real picture ends.
+
+    Others than the wheel's may know no bound; there, silence goes on to where the header says that the picture ends.
+    Beside a copy packets would be bound, in the order of decoding, and the last pictures out of it be dropped.
+    """
+    return _falls_silent(video) and is_the_wheels() and ladder.passage is None
+
+
 def _sounds(stream: Any, video: SourceVideo, ladder: Ladder, copies: int, span: Span) -> list[Any]:
     """Return the sound for the segments of the picture, once for each bitrate; silence goes on where it ends early.
 
@@ -177,8 +181,9 @@ def _sounds(stream: Any, video: SourceVideo, ladder: Ladder, copies: int, span: 
         return sounds
     rate = _output_rate(video.audio)
     first = span.first_sample(rate)
-    # A picture that would be shown for longer than the silence lasts is left out.
-    spare_s = LONGEST_PAUSE_S if ladder.pauses else _ROUNDED_S
+    # A picture that would be shown for longer than the silence lasts is left out, and how long the last one is shown
+    # is rounded, or guessed.
+    spare_s = LONGEST_PAUSE_S if ladder.pauses or _is_bounded(video, ladder) else 0.0
     end_s = ladder.passage.end_s if ladder.passage else (video.end_s or 0.0) + spare_s
     lasting_s = max(0.0, end_s - first / rate)
     # A span that begins after the sound has none whose time could be gone on from: it is counted.

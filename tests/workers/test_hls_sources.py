@@ -181,12 +181,16 @@ def test_sound_that_ends_early_goes_on_in_silence_as_long_as_the_picture(tmp_pat
     assert "track-empty" not in {finding.rule for finding in check(tmp_path / "out").findings}
 
 
-def test_the_last_picture_stays_where_silence_ends_a_fraction_of_a_sample_before_it(tmp_path: Path) -> None:
-    source = samples.with_sound(tmp_path / "film.ts", picture_s=3, sound_s=1, rate=44_100)
+@pytest.mark.parametrize(("name", "rate", "gone"), [("film.ts", 44_100, 0), ("film.mp4", 48_000, 4)])
+def test_the_last_picture_stays_however_long_it_is_shown(tmp_path: Path, name: str, rate: int, gone: int) -> None:
+    source = tmp_path / name
+    few = ("-vf", f"select='not(between(n,69,{68 + gone}))'", "-fps_mode", "vfr")
+    samples.ffmpeg(*samples.picture(duration=3), *samples.tone(1, rate=rate), *few, source)
 
     made = make_ladder(source, passthrough=False)
 
-    assert len(made.streams[0].times) == 3 * 25
+    assert len(made.streams[0].times) == 3 * 25 - gone
+    assert made.streams[0].sound_s == pytest.approx(3, abs=0.1)
 
 
 def test_an_ffmpeg_that_is_not_the_wheels_fills_up_with_silence_too(
