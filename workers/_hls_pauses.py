@@ -25,11 +25,15 @@ _MOST_REORDERED = 17
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """A video has pauses; between them come `rate` pictures a second, the first and last so long after its start."""
+    """A video has pauses, the longest one of `longest_s` seconds; between them come `rate` pictures a second.
+
+    The first picture and the last one come so long after its start.
+    """
 
     rate: float
     first_s: float
     last_s: float
+    longest_s: float
 
 
 def find_pauses(path: Path, name: str, seen: SourceVideo) -> Pauses | None:
@@ -45,12 +49,14 @@ def find_pauses(path: Path, name: str, seen: SourceVideo) -> Pauses | None:
         moments = [packet.pts for packet in _packets(video) if packet.pts is not None]
         shown = sorted(moments)
         longest = LONGEST_PAUSE_S / video.tick
-        usual = [after - before for before, after in pairwise(shown) if 0 < after - before <= longest]
+        steps = [after - before for before, after in pairwise(shown)]
+        usual = [step for step in steps if 0 < step <= longest]
         tick_s = float(video.tick)
         length_s = median_low(usual) * tick_s if usual else LONGEST_PAUSE_S
         # A clock that begins anew may say less later on.
         first, last = min(moments[:_MOST_REORDERED], default=0), shown[-1] if shown else 0
-        return Pauses(1 / length_s, (first - video.origin) * tick_s, (last - video.origin) * tick_s)
+        first_s, last_s = (first - video.origin) * tick_s, (last - video.origin) * tick_s
+        return Pauses(1 / length_s, first_s, last_s, max(steps, default=0) * tick_s)
 
 
 def _has_any(path: Path, name: str, seen: SourceVideo) -> bool:

@@ -72,5 +72,8 @@ class Renditions:
 
     def _command(self, ladder: Ladder, names: Sequence[str], span: Span) -> list[str]:
         part = replace(ladder, rungs=tuple(rung for rung in ladder.rungs if rung.name in names))
+        if ladder.pauses:
+            # Else a span that begins while a picture stands would be without it.
+            span = replace(span, seek_s=max(0.0, span.seek_s - ladder.pauses.longest_s))
         program, *words = ladder_command(self.source, self.video, part, span)
         return [program, *words] if span.end_s is None else [program, *_SHORT_PERIOD, *words]
