@@ -34,7 +34,8 @@ class Encoder:
 
     `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
     aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way: of smaller
-    ones x265 breaks its own memory. `bitrate_max` is the most bits per second to ask for.
+    ones x265 breaks its own memory; and `least_side_of_rate` if it has to keep to a bitrate. `bitrate_max` is the most
+    bits per second to ask for.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Encoder:
     presets: Mapping[Preset, tuple[str, ...]]
     has_passes: bool = True
     least_side: int = 2
+    least_side_of_rate: int = 2
     bitrate_max: int = 400_000_000
 
 
@@ -88,19 +90,31 @@ ENCODERS: Mapping[Codec, Encoder] = {
     "h264": Encoder("libx264", 23, 51, (8, 45), 0.5, 1.0, _named()),
     "hevc": Encoder("libx265", 28, 51, (8, 47), 0.5, 0.65, _named(), least_side=32),
     # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
-    "av1": Encoder("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False, bitrate_max=100_000_000),
+    # It keeps to a bitrate by a quantization that adapts, which it has for 64 pixels each way and more.
+    "av1": Encoder(
+        *("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3)),
+        has_passes=False,
+        least_side_of_rate=64,
+        bitrate_max=100_000_000,
+    ),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),
 }
 
 
-def require_side(codec: Codec, width: int, height: int) -> None:
-    """Raise BadInputError if the codec's encoder cannot make pictures that small."""
-    least = ENCODERS[codec].least_side
-    if min(width, height) < least:
-        raise BadInputError(
-            f"{codec} has pictures of at least {least} pixels each way, this one would be {width}x{height}: "
-            "give a larger width or height, or another codec"
-        )
+def require_side(codec: Codec, width: int, height: int, *, has_rate: bool) -> None:
+    """Raise BadInputError if the codec's encoder cannot make pictures that small, or not with a bitrate to keep to."""
+    encoder = ENCODERS[codec]
+    side = min(width, height)
+    if side < encoder.least_side:
+        least, way, mend = encoder.least_side, "", "or another codec"
+    elif has_rate and side < encoder.least_side_of_rate:
+        least, way, mend = encoder.least_side_of_rate, " where size or bitrate are given", "another codec, or a crf"
+    else:
+        return
+    raise BadInputError(
+        f"{codec} has pictures of at least {least} pixels each way{way}, this one would be {width}x{height}: "
+        f"give a larger width or height, {mend}"
+    )
 
 
 def encoder_words(codec: Codec, preset: Preset, rate: Rate, *, width: int) -> list[str]:

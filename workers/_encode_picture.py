@@ -36,7 +36,7 @@ class Picture:
 def plan_picture(payload: EncodePayload, video: SourceVideo, tick: Fraction) -> Picture:
     """Return the picture that the payload asks of this video. Raises BadInputError for one too small for its codec."""
     width, height = fitted(video.width, video.height, payload.width, payload.height, upscale=payload.upscale)
-    require_side(payload.picture_codec, width, height)
+    require_side(payload.picture_codec, width, height, has_rate=payload.target_size is not None)
     is_tone_mapped = video.colour.is_hdr and _makes_sdr(payload)
     is_hdr = video.colour.is_hdr and not is_tone_mapped
     depth = payload.bit_depth or (10 if is_hdr else 8)

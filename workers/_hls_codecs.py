@@ -38,7 +38,7 @@ def encoder_options(rungs: Sequence[Rung], rung: Rung, form: Form, *, rate: floa
     `rate` is how many pictures a second it has to reckon with, None: as ffmpeg tells it. Raises BadInputError if the
     rung is too small for the codec.
     """
-    require_side(form.codec, rung.width, rung.height)
+    require_side(form.codec, rung.width, rung.height, has_rate=rung.bitrate is not None)
     options = {**_ENCODERS[form.codec], "g": _KEYFRAME_INTERVAL, "keyint_min": _KEYFRAME_INTERVAL // 2}
     if rate is not None:
         name, more = _FRAME_RATES[form.codec]

@@ -231,6 +231,13 @@ def test_a_picture_too_small_for_its_codec_is_refused(tmp_path: Path) -> None:
         make(samples.silent(tmp_path / "small.mp4", size=SMALL, duration=0.2), codec="hevc", width=16)
 
 
+def test_a_picture_of_av1_too_small_for_a_size_is_refused_before_it_is_encoded(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "small.mp4", size="96x62", duration=0.2)
+    with pytest.raises(BadInputError, match=r"at least 64 pixels each way where size .* 96x62: .* or a crf"):
+        make(source, codec="av1", targetSize="100k")
+    assert make(source, codec="av1", crf=40).size == (96, 62)
+
+
 def test_sounds_of_an_unusual_layout_are_kept(tmp_path: Path) -> None:
     tones = ("-f", "lavfi", "-i", f"aevalsrc={'|'.join(['0.1*sin(2000*t)'] * 8)}:d=0.4:s=48000")
     layout = "channelmap=0|1|2|3|4|5|6|7:FL+FR+FC+LFE+BL+BR+DL+DR"

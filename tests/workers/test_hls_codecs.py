@@ -113,6 +113,13 @@ def test_what_does_not_fit_together_is_refused_with_the_mend(fields: dict[str, A
         HlsPayload.model_validate({"inputPath": "a.mp4", "outputDir": "out", **fields})
 
 
+def test_a_rung_of_av1_too_small_for_its_bitrate_is_refused(tmp_path: Path) -> None:
+    source = samples.silent(tmp_path / "small.mp4", size="96x62", duration=0.4)
+
+    with pytest.raises(BadInputError, match="at least 64 pixels each way where size or bitrate are given"):
+        make_ladder(source, codec="av1", qualities=[{"height": 62, "bitrate": "200k"}])
+
+
 def test_a_picture_too_small_for_its_codec_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     source = samples.silent(tmp_path / "tiny.mp4", size="36x20", duration=0.4)
 
