@@ -59,6 +59,17 @@ _SIGN: Final = re.compile(r"^(fatal|error|remote|warning|ssh): ?", re.IGNORECASE
 # What ssh says comes before the sentence of git's that the remote end hung up.
 _SAID_BY_SSH: Final = re.compile(r"Permission denied \(|Host key verification failed|REMOTE HOST IDENTIFICATION")
 _ASKED_FOR: Final = re.compile(r"could not read (?:Username|Password) for '(.*)': terminal prompts disabled")
+# What cannot be known from git's words for them: where a private authority is named, and where a redirect leads.
+_MENDS: Final = (
+    (
+        re.compile(r"(server certificate verification failed|SSL certificate problem: [^.]*).*"),
+        r"\1. If its authority is your own, let SSL_CERT_FILE of the worker name that authority's file",
+    ),
+    (
+        re.compile(r"The requested URL returned error: (30[12378])"),
+        r"it redirects (\1), and no redirect is followed with a secret: give the URL that it leads to",
+    ),
+)
 _COUNTING: Final = re.compile(r"\d+% \(\d+/\d+\)|objects: \d+, done|^remote: Total \d")
 _FULL: Final = r"No space left on device|Disk quota exceeded|Out of diskspace"
 _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
@@ -66,8 +77,8 @@ _FAILURES: Final[tuple[tuple[str, type[JobError]], ...]] = (
     (r"fsck error|bad tree|hash mismatch|fsck_objects|malformed|mismatched algorithms", UnexpectedContentError),
     (r"couldn't find remote ref|not our ref|no such ref|Couldn't find", SourceRefusedError),
     (r"Authentication failed|could not read (User|Pass)|Permission denied|Host key verification", SourceRefusedError),
+    (r"error: (408|429|5\d\d)", SourceFailedError),
     (r"error: [34]\d\d|not found|does not appear to be a git repository|not allowed|redirect", SourceRefusedError),
-    (r"error: 5\d\d", SourceFailedError),
     (
         r"resolve host|Connection refused|timed out|reset|early EOF|hung up|unable to access|proxy",
         SourceUnreachableError,
@@ -230,8 +241,13 @@ def own_authorities() -> dict[str, str]:
 
 
 def _plain(line: str) -> str:
-    """Return a line of git's or ssh's without its sign and frame; for a prompt that nobody answers, what it means."""
+    """Return a line of git's or ssh's without its sign and frame; for a prompt that nobody answers, what it means.
+
+    Where git does not say what to do about it, that is added.
+    """
     text = _SIGN.sub("", line).strip(" @").rstrip(".")
+    for said, mend in _MENDS:
+        text = said.sub(mend, text)
     return _ASKED_FOR.sub(r"\1 asks for a token, or refused the one that it was given", text)
 
 

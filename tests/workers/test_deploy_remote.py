@@ -203,13 +203,14 @@ def test_a_redirect_does_not_take_the_token_along(project: Project, server: GitS
     project.secrets["ci@127.0.0.1"] = TOKEN
     with GitServer(project.root) as thief:
         server.redirect = f"http://localhost:{thief.server_port}"
-        with pytest.raises(SourceRefusedError, match="302"):
+        with pytest.raises(SourceRefusedError, match=r"it redirects \(302\), .* give the URL that it leads to"):
             project.deploy(repoUrl=server.url, secret="ci")  # noqa: S106
         assert thief.seen == []
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, SourceRefusedError), (403, SourceRefusedError), (503, SourceFailedError)]
+    ("status", "kind"),
+    [(404, SourceRefusedError), (403, SourceRefusedError), (429, SourceFailedError), (503, SourceFailedError)],
 )
 def test_an_answer_that_is_no_repository_has_its_code(
     project: Project, server: GitServer, status: int, kind: type[JobError]
@@ -240,6 +241,22 @@ def test_why_ssh_refused_is_told_and_not_only_that_it_hung_up(said: list[str], t
         error = git_for(run.job, safe=[]).failure(Completed(128, (*said, *hung_up)))
     assert isinstance(error, SourceRefusedError)
     assert error.message == f"the repository cannot be fetched: {told}"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("server certificate verification failed. CAfile: /etc/ca.crt CRLfile: none", "verification failed. If its"),
+        ("SSL certificate problem: self-signed certificate", "problem: self-signed certificate. If its"),
+    ],
+)
+def test_where_to_name_an_authority_of_ones_own_is_told(said: str, told: str, tmp_path: Path) -> None:
+    with inline_job(tmp_path) as run:
+        refused = Completed(128, (f"fatal: unable to access 'https://git.test/repo/': {said}",))
+        error = git_for(run.job, safe=[]).failure(refused)
+    assert error.code == "source_unreachable"
+    assert told in error.message
+    assert error.message.endswith("authority is your own, let SSL_CERT_FILE of the worker name that authority's file")
 
 
 def test_what_git_counts_is_no_reason(tmp_path: Path) -> None:
