@@ -34,7 +34,7 @@ class Encoder:
 
     `thrift` is the share of the bits that H.264 needs for the same picture. Without `has_passes` an average bitrate is
     aimed at as the pictures come, and missed by more. A picture has at least `least_side` pixels each way: of smaller
-    ones x265 breaks its own memory; and `least_side_of_rate` if it has to keep to a bitrate. `bitrate_max` is the most
+    ones x265 breaks its own memory; and `rate_side` if it has to keep to a bitrate. `bitrate_max` is the most
     bits per second to ask for.
     """
 
@@ -47,7 +47,7 @@ class Encoder:
     presets: Mapping[Preset, tuple[str, ...]]
     has_passes: bool = True
     least_side: int = 2
-    least_side_of_rate: int = 2
+    rate_side: int = 2
     bitrate_max: int = 400_000_000
 
 
@@ -92,10 +92,7 @@ ENCODERS: Mapping[Codec, Encoder] = {
     # Preset 6 takes about as long as medium of x264. The log of a first pass is broken, or the encoder crashes over it.
     # It keeps to a bitrate by a quantization that adapts, which it has for 64 pixels each way and more.
     "av1": Encoder(
-        *("libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3)),
-        has_passes=False,
-        least_side_of_rate=64,
-        bitrate_max=100_000_000,
+        "libsvtav1", 35, 63, (10, 63), 1, 0.5, _numbered(11, 3), has_passes=False, rate_side=64, bitrate_max=100_000_000
     ),
     "vp9": Encoder("libvpx-vp9", 32, 63, (8, 63), 1, 0.7, _vp9()),
 }
@@ -107,8 +104,8 @@ def require_side(codec: Codec, width: int, height: int, *, has_rate: bool) -> No
     side = min(width, height)
     if side < encoder.least_side:
         least, way, mend = encoder.least_side, "", "or another codec"
-    elif has_rate and side < encoder.least_side_of_rate:
-        least, way, mend = encoder.least_side_of_rate, " where size or bitrate are given", "another codec, or a crf"
+    elif has_rate and side < encoder.rate_side:
+        least, way, mend = encoder.rate_side, " where size or bitrate are given", "another codec, or a crf"
     else:
         return
     raise BadInputError(
