@@ -27,6 +27,7 @@ _CONTAINERS = (
 )
 _UNPROBED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "0"}
 _WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+_INDEXED_AT_FIRST_SEEK = "matroska,webm"
 # A seek by time may land behind what is first.
 _SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 _REFERENCES = (b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"[reference]", b"v=0")
@@ -103,12 +104,25 @@ def open_video(medium: Medium, name: str, *, probe: bool) -> Iterator[Video]:
     av.logging.set_libav_level(av.logging.PANIC)
     container = _open(medium, name, {} if probe else _UNPROBED)
     try:
-        if not probe and container.format.name not in _WITH_FULL_HEADERS:
+        if not probe and not (container.format.name in _WITH_FULL_HEADERS and _has_index(container)):
             container.close()
             container = _open(medium, name, {})
         yield _describe(container, name)
     finally:
         container.close()
+
+
+def _has_index(container: InputContainer) -> bool:
+    """Whether a seek works before anything was read.
+
+    In a Matroska file that is cut off, or has no index, it fails, and what comes before the second keyframe is lost.
+    """
+    if container.format.name == _INDEXED_AT_FIRST_SEEK:
+        try:
+            container.seek(0)
+        except av.FFmpegError:
+            return False
+    return True
 
 
 def _open(medium: Medium, name: str, options: dict[str, str]) -> InputContainer:

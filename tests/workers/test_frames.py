@@ -129,6 +129,18 @@ def test_a_keyframe_is_the_last_one_up_to_the_moment(name: str, tmp_path: Path) 
         assert not found.is_past_end
 
 
+def test_the_first_frame_of_a_matroska_file_that_lost_its_index_is_not_skipped(tmp_path: Path) -> None:
+    silent = numbered_video(tmp_path / "silent.mkv", *X264)
+    whole = tmp_path / "whole.mkv"
+    sound = ("-f", "lavfi", "-i", "sine=duration=3", "-c:a", "aac")
+    ffmpeg("-itsoffset", 0.1, "-i", silent, *sound, "-c:v", "copy", whole)
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    frames = plainly_decoded(whole)
+    for accuracy in ("exact", "keyframe"):
+        assert pixels_of(grabbed(path, Fraction(0), accuracy).frame) == frames[0].pixels
+
+
 def test_a_stream_without_any_times_is_counted_through(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "a.h264", *X264)
     frames = plainly_decoded(path)
