@@ -18,10 +18,12 @@ from workplatform.errors import (
     Cancelled,
     InputNotFoundError,
     PlatformError,
+    SourceRefusedError,
     StorageError,
     StorageRefusedError,
 )
 from workplatform.storage.s3 import Account
+from workplatform.storage.source import opened
 from workplatform.testing import InlineRun, inline_job
 
 MIB = 1 << 20
@@ -157,6 +159,26 @@ def test_an_object_that_changes_while_it_is_read_is_an_error(s3: Store, tmp_path
         inline_job(tmp_path, account=s3.account(proxy.url)) as run,
     ):
         run.job.input(uri)
+
+
+@pytest.mark.parametrize("when", ["before it is opened", "while it is read"])
+def test_an_object_that_vanishes_is_called_what_its_user_calls_it(s3: Store, tmp_path: Path, when: str) -> None:
+    uri = s3.put("in.bin", noise(LARGE))
+
+    def fate(number: int, _request: BaseHTTPRequestHandler) -> Fate:
+        if number == (2 if when == "before it is opened" else 3):
+            s3.empty()
+        return "pass"
+
+    with (
+        proxied(s3, fate) as proxy,
+        pytest.raises(SourceRefusedError, match=f"^{uri}: the server answered 404"),
+        inline_job(tmp_path, account=s3.account(proxy.url)) as run,
+        opened(run.job.source(uri)) as file,
+    ):
+        assert not isinstance(file, Path)
+        file.seek(MIB)
+        file.read(1)
 
 
 @pytest.mark.parametrize("moment", ["fetching", "uploading"])

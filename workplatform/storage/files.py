@@ -222,7 +222,8 @@ class AttemptFiles:
         with s3.lane(self._watch) as lane:
             found = look_up(lane, place)
         if found.size > _WORTH_RANGES_BYTES:
-            source = remote_source(s3.presigned(place), outbound=s3.outbound, watch=self._watch, etag=found.etag)
+            signed = s3.presigned(place)
+            source = remote_source(signed, outbound=s3.outbound, watch=self._watch, etag=found.etag, name=uri)
             if source is not None:
                 return source
         return LocalSource(self._fetch_object(uri, found))

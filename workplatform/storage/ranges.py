@@ -11,7 +11,6 @@ from workplatform.outbound import Outbound
 from workplatform.sockets import no_watch
 from workplatform.storage.answers import byte_range, refusal
 from workplatform.storage.remote import BROKEN, TIMEOUTS_S, Patience, unreachable
-from workplatform.storage.uris import shown
 
 # A jump costs a request of this size, so does the first look at a file. It is about what a fast line carries in the
 # time of a round trip; an index or a group of pictures often fits in.
@@ -35,13 +34,13 @@ class Version:
 
 
 class RangeReader(io.RawIOBase):
-    """A remote file. What was read is kept, up to 32 MB, the longest unused going first.
+    """A remote file; errors call it `name`. What was read is kept, up to 32 MB, the longest unused going first.
 
     Reading raises SourceFailedError if the file changes meanwhile, and the errors of a server that refuses, is silent
     or too slow. The first error is raised again by every later read and by check(): libraries swallow errors.
     """
 
-    def __init__(self, url: str, version: Version, head: bytes, outbound: Outbound) -> None:
+    def __init__(self, url: str, version: Version, head: bytes, outbound: Outbound, *, name: str) -> None:
         super().__init__()
         self._url = url
         self._version = version
@@ -52,7 +51,7 @@ class RangeReader(io.RawIOBase):
         self._run_start = 0
         self._run_end = len(head)
         self._failure: JobError | None = None
-        self.name = shown(url)
+        self.name = name
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -138,7 +137,7 @@ class RangeReader(io.RawIOBase):
                     raise
             except BROKEN as error:
                 if number == _TRIES:
-                    raise unreachable(self._url, error) from error
+                    raise unreachable(self.name, error) from error
             self._patience.pause(_PAUSE_S * 2**number)
         raise SourceFailedError
 
@@ -147,7 +146,7 @@ class RangeReader(io.RawIOBase):
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{end - 1}", **self._version.condition}
         with self._session.get(self._url, headers=headers, stream=True, timeout=TIMEOUTS_S) as response:
             if response.status_code not in (200, 206, 412, 416):
-                raise refusal(response, self._url)
+                raise refusal(response, self.name)
             if not self._is_same(response, start):
                 raise SourceFailedError(f"{self.name} changed while it was read", has_changed=True)
             block = bytes(response.raw.read(end - start))

@@ -15,6 +15,7 @@ from workplatform.sockets import Watch
 from workplatform.storage.answers import byte_range, is_plain, refusal, validator_of
 from workplatform.storage.ranges import FIRST_BYTES, RangeReader, Version
 from workplatform.storage.remote import BROKEN, TIMEOUTS_S, Patience, unreachable
+from workplatform.storage.uris import shown
 
 _TRIES: Final = 3
 _PAUSE_S: Final = 0.2
@@ -40,6 +41,7 @@ class RemoteSource:
     """
 
     url: str = field(repr=False)
+    name: str
     version: Version
     head: bytes = field(repr=False)
     allowed_hosts: tuple[str, ...]
@@ -48,37 +50,39 @@ class RemoteSource:
     def open(self) -> RangeReader:
         """Open the file; nothing is fetched before it is read."""
         outbound = Outbound(allowed_hosts=self.allowed_hosts, allow_loopback=self.allow_loopback)
-        return RangeReader(self.url, self.version, self.head, outbound)
+        return RangeReader(self.url, self.version, self.head, outbound, name=self.name)
 
 
-def remote_source(url: str, *, outbound: Outbound, watch: Watch, etag: str = "") -> RemoteSource | None:
+def remote_source(url: str, *, outbound: Outbound, watch: Watch, etag: str = "", name: str = "") -> RemoteSource | None:
     """Look at what `url` gives and return it as a source; None if it has to be fetched whole.
 
-    `etag`, if it is known already, has to be that of every answer. Raises the errors of a server that refuses.
+    Errors call it `name`, where the URL is not what its user knows. `etag`, if it is known already, has to be that of
+    every answer. Raises the errors of a server that refuses.
     """
     patience = Patience(watch)
+    name = name or shown(url)
     with outbound.session(watch=patience.look) as session:
         for number in range(1, _TRIES + 1):
             patience.renew()
             try:
-                return _looked_at(url, session, outbound, {"If-Match": etag} if etag else {})
+                return _looked_at(url, name, session, outbound, {"If-Match": etag} if etag else {})
             except SourceFailedError:
                 if number == _TRIES:
                     raise
             except BROKEN as error:
                 if number == _TRIES:
-                    raise unreachable(url, error) from error
+                    raise unreachable(name, error) from error
             patience.pause(_PAUSE_S * 2**number)
     return None
 
 
 def _looked_at(
-    url: str, session: requests.Session, outbound: Outbound, condition: dict[str, str]
+    url: str, name: str, session: requests.Session, outbound: Outbound, condition: dict[str, str]
 ) -> RemoteSource | None:
     headers = {"Accept-Encoding": "identity", "Range": f"bytes=0-{FIRST_BYTES - 1}", **condition}
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUTS_S) as response:
         if response.status_code not in (200, 206, 416):
-            raise refusal(response, url)
+            raise refusal(response, name)
         found = byte_range(response)
         if response.status_code != 206 or found is None or found.start or not is_plain(response):
             return None
@@ -87,7 +91,7 @@ def _looked_at(
         validator = validator_of(response)
         condition = condition or ({"If-Range": validator} if validator else {})
         version = Version(found.total, response.headers.get("ETag", ""), condition)
-        return RemoteSource(url, version, head, outbound.allowed_hosts, outbound.allow_loopback)
+        return RemoteSource(url, name, version, head, outbound.allowed_hosts, outbound.allow_loopback)
 
 
 @contextmanager
