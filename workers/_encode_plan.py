@@ -8,13 +8,13 @@ from workers._encode_film import Film
 from workers._encode_models import EncodePayload
 from workers._encode_picture import plan_picture
 from workers._encode_size import fit_sounds
-from workers._encode_span import span_of
+from workers._encode_span import Span, span_of
 from workers._encode_tracks import plan_sounds, plan_texts
 
 
 def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, list[str]]:
     """Decide all but the rate; return a sentence too for each track that cannot be kept. Raises BadInputError."""
-    span = span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
+    span = _span(payload, film)
     sounds = plan_sounds(payload, film, may_copy=payload.trim is None and payload.target_size is None)
     if payload.target_size is not None and payload.audio_bitrate is None:
         sounds = fit_sounds(sounds, payload.target_size, span.expected_s)
@@ -34,6 +34,14 @@ def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, lis
         has_fonts=film.has_fonts and bool(texts) and container.muxer == "matroska",
         keeps_metadata=payload.metadata == "keep",
     ), dropped
+
+
+def _span(payload: EncodePayload, film: Film) -> Span:
+    """Return the part to take. Where the clock begins anew, it tells neither how long that is nor where to seek to."""
+    if payload.trim is not None and film.begins_anew:
+        span = span_of(payload.trim, film.video.container, None, film.tick)
+        return replace(span, seek_s=0.0, run_up_s=span.start_s)
+    return span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
 
 
 def without_copies(plan: Plan, payload: EncodePayload) -> Plan:

@@ -6,6 +6,7 @@ import av
 import pytest
 
 from tests.workers import _samples_video as samples
+from tests.workers._clocks import clock_video, second_of
 from tests.workers._encode_runs import make
 from tests.workers._numbered import numbered, numbers
 from workplatform.errors import BadInputError
@@ -218,6 +219,21 @@ def test_frames_that_an_edit_list_hides_stay_hidden(tmp_path: Path) -> None:
 
     assert len(made.times) == 20
     assert made.result["duration"] == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_part_of_joined_recordings_may_lie_behind_the_first(tmp_path: Path) -> None:
+    one = clock_video(tmp_path / "one.ts", seconds=5)
+    source = tmp_path / "joined.ts"
+    source.write_bytes(2 * one.read_bytes())
+
+    made = make(source, trim={"start": 4, "end": 8})
+
+    assert made.result["duration"] == pytest.approx(4, abs=0.05)
+    with av.open(str(made.path)) as video:
+        pictures = [frame.to_image() for frame in video.decode(video=0)]  # type: ignore[no-untyped-call]
+    assert [second_of(picture) for picture in pictures[::10]] == [4, 0, 1, 2]
+    with pytest.raises(BadInputError, match="50% of a video whose length is not known; give seconds"):
+        make(source, trim={"start": "50%"})
 
 
 @pytest.mark.parametrize(("codec", "side"), [("h264", 16), ("hevc", 32), ("av1", 16), ("vp9", 16)])
