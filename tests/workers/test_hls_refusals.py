@@ -28,6 +28,13 @@ def a_reference_to(video: Path) -> dict[str, str]:
     }
 
 
+def test_a_url_to_write_to_is_refused_and_not_asked(tmp_path: Path) -> None:
+    samples.plain(tmp_path / "film.mp4", duration=1)
+
+    with pytest.raises(BadInputError, match="/out cannot be written"):
+        run_inline(hls, {"inputPath": "film.mp4", "outputDir": "http://127.0.0.1:9/out"}, root=tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["hls", "concat", "dash", "sdp"])
 @pytest.mark.parametrize("suffix", [".mp4", ".m3u8"])
 def test_a_playlist_in_disguise_reaches_no_other_file(tmp_path: Path, kind: str, suffix: str) -> None:
