@@ -37,11 +37,9 @@ def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, lis
 
 
 def _span(payload: EncodePayload, film: Film) -> Span:
-    """Return the part to take. Where the clock begins anew, it tells neither how long that is nor where to seek to."""
-    if payload.trim is not None and film.begins_anew:
-        span = span_of(payload.trim, film.video.container, None, film.tick)
-        return replace(span, seek_s=0.0, run_up_s=span.start_s)
-    return span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
+    """Return the part to take. Where the clock begins anew, it does not tell where to seek to."""
+    span = span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
+    return replace(span, seek_s=0.0, run_up_s=span.start_s) if film.begins_anew else span
 
 
 def without_copies(plan: Plan, payload: EncodePayload) -> Plan:

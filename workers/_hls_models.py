@@ -269,6 +269,7 @@ class HlsResult(Result):
     segments: int = Field(description="Number of segment files of all renditions together", examples=[4])
     size: int = Field(description="Bytes of all segments together", examples=[4_700_000])
     skipped: bool = Field(
-        description="Whether a complete output of the same video and qualities was there and has been kept",
+        description="Whether a complete output of the same video and qualities was there and has been kept; "
+        "in a store it is made again",
         examples=[False],
     )

@@ -14,7 +14,7 @@ from workers._hls_playlist import MEDIA_PLAYLIST, IncompletePlaylistError, read_
 from workers._probe import SourceVideo
 from workplatform.context import JobContext
 from workplatform.errors import EncoderError, InputNotFoundError
-from workplatform.storage.uris import is_http
+from workplatform.storage.uris import is_http, is_s3
 
 _HASHED_BYTES = 1 << 16
 # An output this much shorter than its source says it is gets a line in the log.
@@ -35,8 +35,8 @@ def origin(source: Path, *settings: object) -> str:
 
 
 def complete(job: JobContext, folder: str, names: Sequence[str], origin: str) -> Package | None:
-    """Return what is in the folder if nothing is missing, and it is what this job would make."""
-    if is_http(folder):  # which the output will refuse
+    """Return what is in a local folder if nothing is missing, and it is what this job would make."""
+    if is_s3(folder) or is_http(folder):  # of a store all would have to be fetched, and nothing is written to a URL
         return None
     try:
         return read_package(job.input(f"{folder.rstrip('/')}/{MASTER}").parent, names, origin)

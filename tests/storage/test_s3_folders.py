@@ -81,6 +81,7 @@ def test_a_failure_while_sending_is_told_at_the_next_file(s3: Store, tmp_path: P
     ):
         output, numbers = planned(run), iter(range(1000))
         eventually(lambda: go_on(output, next(numbers)))
+    assert not list((tmp_path / ".workplatform" / "uploads").iterdir())
 
 
 def test_an_hls_stream_is_made_from_store_to_store(s3: Store, tmp_path: Path) -> None:

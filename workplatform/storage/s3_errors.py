@@ -18,6 +18,10 @@ _GARBLED: Final = frozenset(
 )
 
 
+class NoBucketError(StorageRefusedError):
+    """There is no such bucket, nor anything in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The error to raise, and whether the same request may succeed in a moment."""
@@ -48,13 +52,14 @@ def _answered(response: dict[str, Any], place: S3Place) -> Verdict:
     told = response.get("Error", {})
     code, status = str(told.get("Code", "")), int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if status in _PASSING_STATUSES or code in _PASSING_CODES:
-        return Verdict(StorageError(f"{place.uri}: the store answered {status} {code}".rstrip()), is_passing=True)
+        answer = " ".join(dict.fromkeys((str(status), code))).rstrip()
+        return Verdict(StorageError(f"{place.uri}: the store answered {answer}"), is_passing=True)
     return Verdict(_final(code, status, str(told.get("Message", "")), place), is_passing=False)
 
 
 def _final(code: str, status: int, message: str, place: S3Place) -> JobError:
     if code == "NoSuchBucket":
-        return StorageRefusedError(f"there is no bucket {place.bucket}")
+        return NoBucketError(f"there is no bucket {place.bucket}")
     if code == "NoSuchUpload":
         return StorageError(f"{place.uri}: the store no longer knows the upload", is_gone=True)
     if status == 404:

@@ -18,6 +18,7 @@ from workplatform.storage.lanes import Lanes
 from workplatform.storage.output import LocalOutput
 from workplatform.storage.s3 import S3, Lane
 from workplatform.storage.s3_download import Tell
+from workplatform.storage.s3_errors import NoBucketError
 from workplatform.storage.s3_upload import Upload, abort, put
 from workplatform.storage.traces import Trace, Traces
 from workplatform.storage.uris import S3Place
@@ -223,12 +224,13 @@ class S3Folder(S3Output):
 
 
 def remove_trace(lane: Lane, trace: Trace) -> None:
-    """Remove from the store what a trace tells of."""
-    if trace.upload_id:
-        abort(lane, trace.place, trace.upload_id)
-        return
-    for key in _keys_below(lane, trace.place):
-        _delete(lane, S3Place(trace.place.bucket, key))
+    """Remove from the store what a trace tells of; nothing happens if its bucket is gone."""
+    with suppress(NoBucketError):
+        if trace.upload_id:
+            abort(lane, trace.place, trace.upload_id)
+            return
+        for key in _keys_below(lane, trace.place):
+            _delete(lane, S3Place(trace.place.bucket, key))
 
 
 def _delete(lane: Lane, place: S3Place) -> None:
