@@ -76,7 +76,7 @@ def picture_span(plan: Plan, span: Span) -> Span:
 def source_words(plan: Plan, span: Span) -> list[str]:
     """Return the options that open the source at the beginning of a span."""
     video = plan.film.video
-    options = only_this_file(video.container, video.clock)
+    options = only_this_file(video.container, video.longest_step_s)
     words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
     if span.held_s is not None and not span.run_up_s:
         # Else what is before the start would be dropped, and with it the picture that is on screen then.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import imageio_ffmpeg
 
-from workers._clock import Clock
-
 _PREFIX = re.compile(r"^(\[[^\]]*\] ?)+")
 # What ffmpeg says after the reason, and would hide it: the collapse of its threads and its last summary.
 _AFTERMATH = re.compile(
@@ -39,15 +37,15 @@ def quiet_start() -> list[str]:
     return [*words, "-max_error_rate", "1"]
 
 
-def only_this_file(container: str, clock: Clock | None) -> dict[str, str | float]:
+def only_this_file(container: str, longest_step_s: float | None) -> dict[str, str | float]:
     """Return input options that keep ffmpeg from opening anything but one file of the named container format.
 
-    It shall know how the clock goes, if that may begin anew.
+    It takes a clock for one that has begun anew where it steps by more than `longest_step_s`; None: as it likes.
 
     A playlist that takes the place of a video after it was probed is refused too: its format is not the named one.
     """
     only: dict[str, str | float] = {"protocol_whitelist": "file", "format_whitelist": container}
-    return only if clock is None else {**only, "dts_delta_threshold": clock.longest_step_s}
+    return only if longest_step_s is None else {**only, "dts_delta_threshold": longest_step_s}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def reading(
     """
     known = [begin_s for begin_s in begins_s if begin_s is not None and video.clock]
     late_s = max(0.0, min(known, default=0.0))
-    options = only_this_file(video.container, video.clock) | span.input_options(late_s)
+    options = only_this_file(video.container, video.longest_step_s) | span.input_options(late_s)
     return ffmpeg.input(f"file:{path}", **options, **more)
 
 

@@ -88,6 +88,11 @@ class SourceVideo:
     sound_end_s: float | None
     colour: Colour
 
+    @property
+    def longest_step_s(self) -> float | None:
+        """How many seconds the clock may step forward and not have begun anew; None if it never does that."""
+        return self.clock.longest_step_s if self.clock else None
+
 
 def probe(path: Path, name: str) -> SourceVideo:
     """Describe the video at `path`, called `name` by its user, by decoding its first frame. Raises BadInputError."""
