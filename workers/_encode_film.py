@@ -55,11 +55,6 @@ class Film:
     has_fonts: bool
     place: str | None
 
-    @property
-    def begins_anew(self) -> bool:
-        """Whether its clock begins anew on the way, so that the times of its packets tell of its first part alone."""
-        return self.video.clock is not None and self.video.clock.begins_anew
-
 
 @dataclass(frozen=True, slots=True)
 class Made:

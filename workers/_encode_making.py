@@ -32,7 +32,7 @@ def encode_film(payload: EncodePayload, job: JobContext) -> EncodeResult:
     if output.target.exists() and output.target.samefile(source):
         raise BadInputError(f"outputPath: {payload.output_path} is the input: give the result another name")
     plan, dropped = plan_of(payload, film, source)
-    if plan.span.start_s and not film.begins_anew:
+    if plan.span.start_s and not film.video.begins_anew:
         (opening,) = job.isolated(find_openings, source, [plan.span.start_s])
         plan = replace(plan, span=open_at(plan.span, opening, film.tick)) if opening else plan
     for line in dropped:

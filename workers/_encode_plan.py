@@ -39,7 +39,7 @@ def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, lis
 def _span(payload: EncodePayload, film: Film) -> Span:
     """Return the part to take. Where the clock begins anew, it does not tell where to seek to."""
     span = span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
-    return replace(span, seek_s=0.0, run_up_s=span.start_s) if film.begins_anew else span
+    return replace(span, seek_s=0.0, run_up_s=span.start_s) if film.video.begins_anew else span
 
 
 def without_copies(plan: Plan, payload: EncodePayload) -> Plan:

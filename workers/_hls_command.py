@@ -129,7 +129,7 @@ def _without_pauses(stream: Any, video: SourceVideo, pauses: Pauses, span: Span)
     """
     copies = stream.filter("setfield", "prog").filter("settb", "AVTB").filter_multi_output("split", 2)
     # Of a clock that begins anew nobody knows what it will say at the end.
-    is_open = span.end_s is None and video.clock is not None and video.clock.begins_anew
+    is_open = span.end_s is None and video.begins_anew
     tail_s = max(0.0, (video.sound_end_s or 0.0) - (video.end_s or 0.0)) if is_open else inf
     # The grid begins with the first picture, as that of the segments does. At each moment of it the last picture from
     # before it is shown again.

@@ -76,7 +76,7 @@ def _is_listed(video: Video) -> bool:
 
 def _stands(video: Video, seen: SourceVideo) -> bool:
     longest = LONGEST_PAUSE_S / video.tick
-    leap = seen.clock.longest_step_s / video.tick if seen.clock else inf
+    leap = inf if seen.longest_step_s is None else seen.longest_step_s / video.tick
     decoded = _decoded(video)
     first = last = next(decoded, None)
     if first is None or last is None:

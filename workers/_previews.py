@@ -228,10 +228,7 @@ def _frames_from(video: Video, start: Fraction) -> Iterator[tuple[Fraction, Vide
             yield first
             yield from frames
             return
-    try:
-        go_to_start(video)
-    except av.FFmpegError:
-        video.container.seek(0, unsupported_byte_offset=True)
+    go_to_start(video)
     yield from _decodable(video, from_start=True)
 
 

@@ -89,6 +89,11 @@ class SourceVideo:
     colour: Colour
 
     @property
+    def begins_anew(self) -> bool:
+        """Whether the clock begins anew on the way, so that the times of packets tell of the first part alone."""
+        return self.clock is not None and self.clock.begins_anew
+
+    @property
     def longest_step_s(self) -> float | None:
         """How many seconds the clock may step forward and not have begun anew; None if it never does that."""
         return self.clock.longest_step_s if self.clock else None

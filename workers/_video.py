@@ -104,7 +104,7 @@ def open_video(medium: Medium, name: str, *, probe: bool) -> Iterator[Video]:
     av.logging.set_libav_level(av.logging.PANIC)
     container = _open(medium, name, {} if probe else _UNPROBED)
     try:
-        if not probe and not (container.format.name in _WITH_FULL_HEADERS and _has_index(container)):
+        if not probe and not (is_indexed(container.format.name) and _has_index(container)):
             container.close()
             container = _open(medium, name, {})
         yield _describe(container, name)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.workers import _samples_video as samples
 from tests.workers._hls_runs import make_ladder
+from tests.workers._numbered import STRIPES
 from tests.workers._streams import read_master
 from workplatform.hls_check import check
 
@@ -105,8 +106,7 @@ def test_pictures_that_come_at_any_time_come_at_that_time(tmp_path: Path, segmen
 
 def test_the_picture_before_a_long_pause_is_as_good_as_any(tmp_path: Path) -> None:
     path = tmp_path / "screen.mkv"
-    stripes = "geq=lum='16+219*mod(floor(N/pow(2,floor(X*16/W))),2)':cb=128:cr=128"  # the frame's number in binary
-    samples.silent(path, stripes, "select='lt(n,60)+gte(n,200)'", size="160x90", rate=10, duration=21)
+    samples.silent(path, STRIPES, "select='lt(n,60)+gte(n,200)'", size="160x90", rate=10, duration=21)
 
     make_ladder(path, passthrough=False)
 
