@@ -44,7 +44,7 @@ ENCODER = (
     *("-force_key_frames", "expr:gte(t,n_forced*6)", "-g", "1000000", "-keyint_min", "500000"),
     *("-c:a", "aac", "-b:a", "128k", "-ac", "2"),
 )
-SEGMENTS = ("-f", "hls", "-hls_time", "6", "-hls_list_size", "0", "-hls_playlist_type", "vod")
+SEGMENTS = ("-f", "hls", "-hls_time", "6", "-hls_list_size", "0")
 ALL_ENCODED, COPIED = "hls job", "hls job, 1080p copied"
 PLAIN, PLAIN_SAME = "plain split, machine's ffmpeg", "plain split, job's ffmpeg"
 
@@ -204,7 +204,18 @@ def bare(command: list[str]) -> Case:
 
 
 def plain_split(source: Path, ffmpeg: str) -> Case:
-    """Return one run of ffmpeg as people write it: every size scaled from the source, the audio encoded for each."""
+    """Return a run of the command people write."""
+    command = plain_command(source, ffmpeg)
+
+    def run(place: Path) -> Cost:
+        place.mkdir()
+        return timed(place, command)
+
+    return run
+
+
+def plain_command(source: Path, ffmpeg: str, playlist_type: str = "vod") -> list[str]:
+    """Return the command people write: every size scaled from the source, the audio encoded for each."""
     names = list(LADDER)
     graph = f"[0:v]split={len(names)}{''.join(f'[s{number}]' for number in range(len(names)))}"
     command = [ffmpeg, "-v", "error", "-nostdin", "-y", "-i", str(source)]
@@ -213,15 +224,9 @@ def plain_split(source: Path, ffmpeg: str) -> Case:
         graph += f";[s{number}]scale={width}:{height}[v{number}]"
         maps += ["-map", f"[v{number}]", "-map", "0:a"]
         rates += [f"-maxrate:v:{number}", f"{rate}k", f"-bufsize:v:{number}", f"{2 * rate}k"]
-    command += ["-filter_complex", graph, *maps, *ENCODER, *rates, *SEGMENTS]
+    command += ["-filter_complex", graph, *maps, *ENCODER, *rates, *SEGMENTS, "-hls_playlist_type", playlist_type]
     streams = " ".join(f"v:{number},a:{number},name:{name}" for number, name in enumerate(names))
-    command += ["-var_stream_map", streams, "-hls_segment_filename", "%v/segment_%05d.ts", "%v/playlist.m3u8"]
-
-    def run(place: Path) -> Cost:
-        place.mkdir()
-        return timed(place, command)
-
-    return run
+    return [*command, "-var_stream_map", streams, "-hls_segment_filename", "%v/segment_%05d.ts", "%v/playlist.m3u8"]
 
 
 def machines_ffmpeg() -> str:
@@ -244,7 +249,7 @@ def three_runs(source: Path) -> Case:
             (place / name).mkdir(parents=True)
             command = [binary(), "-v", "error", "-nostdin", "-y", "-i", str(source), "-vf", f"scale={width}:{height}"]
             command += [*ENCODER, "-maxrate", f"{rate}k", "-bufsize", f"{2 * rate}k", *SEGMENTS]
-            command += ["-hls_segment_filename", f"{name}/segment_%05d.ts"]
+            command += ["-hls_playlist_type", "vod", "-hls_segment_filename", f"{name}/segment_%05d.ts"]
             costs.append(timed(place, [*command, f"{name}/playlist.m3u8"]))
         return Cost(sum(cost.wall_s for cost in costs), sum(cost.cpu_s for cost in costs))
 

@@ -6,6 +6,7 @@ job fails; where an older stream is, it stays, and nothing is shown.
 
 from workers._hls_master import MASTER, UNFINISHED, Package, Variant, master_playlist
 from workers._hls_measure import Measured, lone_rate, measure
+from workers._hls_pauses import LONGEST_PAUSE_S
 from workers._hls_playlist import INIT, MEDIA_PLAYLIST, SEGMENT_S, MediaPlaylist, media_playlist
 from workers._hls_resume import Groups
 from workers._hls_span import Span
@@ -19,8 +20,8 @@ _TAGS = ("#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-START:TIME-OFFSET=0")
 # all of them cost over the same time: this share of the video, and never more than so many groups.
 _AHEAD_SHARE = 0.05
 _MOST_AHEAD = 3
-# The keyframe that ends the last of them has to be seen.
-_BEYOND_S = 0.5
+# The keyframe that ends the last of them has to be seen, even if some pictures are missing before it.
+_PICTURES_BEYOND = 4
 
 
 def may_play_early(job: JobContext, output: Output) -> bool:
@@ -40,7 +41,8 @@ def span_ahead(video: SourceVideo) -> tuple[int, Span] | None:
     if not groups:
         return None
     count = min(_MOST_AHEAD, max(1, int(groups * _AHEAD_SHARE)))
-    return count, Span(end_s=count * SEGMENT_S + _BEYOND_S)
+    beyond_s = min(LONGEST_PAUSE_S, _PICTURES_BEYOND / float(video.frame_rate or 1))
+    return count, Span(end_s=count * SEGMENT_S + beyond_s)
 
 
 class EarlyPlay:

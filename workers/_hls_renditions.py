@@ -16,7 +16,7 @@ from workers._probe import SourceVideo
 from workplatform.context import JobContext, Output
 
 # How often ffmpeg tells how far it is, while somebody waits for the first segment.
-_SHORT_PERIOD = ("-stats_period", "0.1")
+_SHORT_PERIOD = ("-stats_period", "0.05")
 
 
 @dataclass(frozen=True, slots=True)
