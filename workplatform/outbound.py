@@ -113,14 +113,15 @@ class _Session(requests.Session):
         return super().resolve_redirects(resp, *args, **kwargs)
 
 
-def failure_reason(error: requests.RequestException) -> str:
-    """Say in a few words of a person's language why a request got no answer."""
-    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+def failure_reason(error: Exception) -> str:
+    """Say in a few words of a person's language why a request got no answer, or not all of it."""
+    cause: object = error
+    if isinstance(error, requests.RequestException) and error.args:
+        cause = getattr(error.args[0], "reason", error.args[0])
     if isinstance(cause, _NoAddressError):
         return "its name cannot be resolved"
     if isinstance(cause, NewConnectionError):
-        origin = cause.__cause__
-        return f"no connection: {origin.strerror if isinstance(origin, OSError) and origin.strerror else cause}"
+        return f"no connection: {_in_words(cause.__cause__ or cause)}"
     if isinstance(cause, ConnectTimeoutError):
         return "no connection in time"
     # urllib3 wraps a timeout while sending as a broken connection, and requests one while reading the body.
@@ -128,7 +129,13 @@ def failure_reason(error: requests.RequestException) -> str:
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return f"no secure connection: {cause}"
-    return f"the connection broke: {cause}"
+    if isinstance(cause, ProtocolError) and cause.args:
+        cause = cause.args[-1]  # what urllib3 has wrapped
+    return f"the connection broke: {_in_words(cause)}"
+
+
+def _in_words(cause: object) -> str:
+    return cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
 
 
 def _is_timeout(cause: object) -> bool:

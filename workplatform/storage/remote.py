@@ -171,8 +171,7 @@ class _Fetch:
 
 def unreachable(url: str, error: Exception) -> JobError:
     """Say in a sentence why a URL gave nothing."""
-    reason = failure_reason(error) if isinstance(error, requests.RequestException) else f"the connection broke: {error}"
-    return SourceUnreachableError(f"{shown(url)}: {reason}")
+    return SourceUnreachableError(f"{shown(url)}: {failure_reason(error)}")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Verdict:
 def judge(error: Exception, place: S3Place) -> Verdict | None:
     """Return what an error means, or None if it does not come from the store or the way to it."""
     if isinstance(error, _BROKEN):
-        return Verdict(StorageError(f"{place.uri}: {_why(error)}"), is_passing=True)
+        return Verdict(StorageError(f"{place.uri}: {failure_reason(error)}"), is_passing=True)
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         return _answered(response, place)
@@ -69,9 +69,3 @@ def _final(code: str, status: int, message: str, place: S3Place) -> JobError:
     if status in (401, 403):
         return StorageRefusedError(f"{place.uri}: the store forbids it ({code or status})")
     return StorageRefusedError(f"{place.uri}: the store refused: {code or status} {message}".rstrip())
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, requests.RequestException):
-        return failure_reason(error)
-    return f"the connection broke: {error}"
