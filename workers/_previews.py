@@ -192,8 +192,11 @@ class _Cutter:
         number = 0
         shown: VideoFrame | None = None
         latest = start
+        # Times are rounded to ticks: a frame that is late by one is meant to be shown at that moment, else the one
+        # before it would be there twice.
+        late = min(self._video.tick, 1 / (4 * rate))
         for time, frame in _frames_from(self._video, start):
-            while shown is not None and number < count and start + number / rate < time:
+            while shown is not None and number < count and start + number / rate + late < time:
                 yield shown
                 number += 1
             if number == count:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tests.storage.origins import serving
 from tests.workers._clocks import clock_video, second_of
+from tests.workers._numbered import STRIPES, numbers
 from tests.workers._samples_images import BLUE, CORNERS, GREEN, RED, WHITE, assert_corners, corners_video
 from tests.workers._samples_video import ffmpeg, interlaced
 from workers import _clips
@@ -192,6 +193,20 @@ def test_the_cut_is_where_the_result_says(ticking: Path, tmp_path: Path, name: s
     assert abs(second_of(clip.pictures[0]) - cut["start"]) < 1 + slack
     assert second_of(clip.pictures[-1]) <= cut["end"] + slack
     assert len(clip.seconds) in (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("film.mkv", "30"), ("film.mkv", "30000/1001"), ("film.webm", "24000/1001")]
+)
+def test_no_picture_is_lost_or_doubled_where_times_are_rounded(tmp_path: Path, name: str, rate: str) -> None:
+    codec = _ENCODED if name.endswith("mkv") else ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", 8)
+    stripes = ("-vf", STRIPES, "-g", 30)
+    ffmpeg("-f", "lavfi", "-i", f"color=gray:size=160x90:rate={rate}:duration=9", *stripes, *codec, tmp_path / name)
+
+    made(tmp_path, videoPath=name, width=160, duration=4)
+
+    seen = [number for _, number in numbers(tmp_path / "out.mp4")]
+    assert seen == list(range(seen[0], seen[0] + round(4 * Fraction(rate))))
 
 
 def test_one_keyframe_is_enough(tmp_path: Path) -> None:
