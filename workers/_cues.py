@@ -93,18 +93,27 @@ def _decoded(packet: "Packet[Any]", decoder: SubtitleCodecContext) -> Iterable[C
 
 
 def _with_ends(cues: Iterable[Cue]) -> list[Cue]:
-    """Return the cues in order, each with an end after its beginning and none before the start of the file."""
+    """Return the cues in order, each with an end after its beginning and none before the start of the file.
+
+    In MP4, of texts that begin together, all but the last one last for a single tick: their ends are not known.
+    """
     ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
-    starts = [*(cue.start_s for cue in ordered), float("inf")]
+    starts_ms = [_ms(cue.start_s) for cue in ordered]
     ended = []
-    for cue in ordered:
+    for cue, start_ms in zip(ordered, starts_ms, strict=True):
         end_s = cue.end_s
-        if end_s <= cue.start_s:
-            following_s = starts[min(bisect_right(starts, cue.start_s), len(ordered))]
+        if _ms(end_s) <= start_ms:
+            following = bisect_right(starts_ms, start_ms)
+            following_s = starts_ms[following] / 1000 if following < len(ordered) else float("inf")
             end_s = min(following_s, cue.start_s + _LONGEST_GUESS_S)
         if end_s > 0:
             ended.append(replace(cue, start_s=max(cue.start_s, 0.0), end_s=end_s))
     return ended
+
+
+def _ms(seconds: float) -> int:
+    """Return milliseconds, which is how WebVTT counts."""
+    return round(seconds * 1000)
 
 
 def webvtt_text(text: str, *, is_styled: bool) -> tuple[str, bool]:
@@ -189,6 +198,5 @@ def _block(cue: Cue) -> str:
 
 
 def _clock(seconds: float) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
+    minutes, rest = divmod(_ms(seconds), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"

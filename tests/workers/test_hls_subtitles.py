@@ -64,6 +64,24 @@ def test_the_texts_of_an_mp4_are_the_same(film: Path, made: Made, tmp_path: Path
     assert other.result["subtitles"][0]["isDefault"] is True, "MP4 files switch on the first of a kind"
 
 
+def test_of_texts_of_an_mp4_that_begin_together_each_is_shown(tmp_path: Path) -> None:
+    texts = "00:00:01,000 --> 00:00:03,000\none\n", "00:00:01,000 --> 00:00:04,000\nother\n"
+    later = "00:00:05,000 --> 00:00:07,000\nlater\n"
+    (tmp_path / "texts.srt").write_text(
+        "\n".join(f"{number}\n{text}" for number, text in enumerate((*texts, later), 1))
+    )
+    video = (*samples.picture("160x90", 10, 8), "-i", tmp_path / "texts.srt", "-c:s", "mov_text")
+    samples.ffmpeg(*video, tmp_path / "film.mp4")
+
+    shown = cues_of(make(tmp_path / "film.mp4", subtitles=True).folder / "subtitles-1")
+
+    assert sorted((cue.text, cue.start_s, cue.end_s) for cue in shown[0]) == [
+        ("later", 5.0, 7.0),
+        ("one", 1.0, 5.0),
+        ("other", 1.0, 4.0),
+    ]
+
+
 def test_subtitles_of_a_clock_that_does_not_start_at_zero_are_on_time(film: Path, tmp_path: Path) -> None:
     late = tmp_path / "late.mkv"
     samples.ffmpeg("-i", film, "-map", "0:v", "-map", "0:s:0", "-c", "copy", "-output_ts_offset", 100, late)
