@@ -12,7 +12,7 @@ from workplatform.errors import EncoderError
 
 _PACKET = 188
 _SYNC = 0x47
-_NO_PID = 0x1FFF
+_TABLES_PID, _NO_PID = 0, 0x1FFF
 _VIDEO_STREAM = 0xE0
 _START_CODE = b"\x00\x00\x01"
 # The head of a fragment is small; a keyframe can be large. Reading goes on in steps of this many bytes.
@@ -38,8 +38,11 @@ def _iframe(folder: Path, segment: Segment) -> Segment:
 
 
 def transport_keyframe(path: Path) -> tuple[int, int] | None:
-    """Return the bytes, whole packets, from a transport stream's beginning to the end of its first picture."""
-    pid, end = _NO_PID, 0
+    """Return the bytes, whole packets, from the tables before a transport stream's first picture to that one's end.
+
+    They come again and again; behind the first ones there is sound if the picture begins later than it.
+    """
+    pid, start, end = _NO_PID, 0, 0
     with path.open("rb") as file:
         base = 0
         while chunk := file.read(_STEP_BYTES):
@@ -49,14 +52,16 @@ def transport_keyframe(path: Path) -> tuple[int, int] | None:
                     return None
                 its_pid = int.from_bytes(packet[1:3], "big") & 0x1FFF
                 begins = bool(packet[1] & 0x40)
-                if pid == _NO_PID and begins and _is_picture(packet):
+                if pid == _NO_PID and begins and its_pid == _TABLES_PID:
+                    start = base + place
+                elif pid == _NO_PID and begins and _is_picture(packet):
                     pid = its_pid
                 elif its_pid == pid and begins:
-                    return 0, end
+                    return start, end
                 if its_pid == pid:
                     end = base + place + _PACKET
             base += len(chunk)
-    return (0, end) if end else None
+    return (start, end) if end else None
 
 
 def _is_picture(packet: bytes) -> bool:

@@ -87,9 +87,12 @@ def test_each_range_of_an_iframe_playlist_is_one_keyframe(film: Path, segment_ty
             assert all(part[1:3] == b"\x40\x11" or part[1:3] == b"\x40\x00" for part in parts), "tables come first"
 
 
-def test_ranges_of_keyframes_are_right_for_the_check_too_where_sound_comes_long_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("segment_type", ["ts", "fmp4"])
+def test_ranges_of_keyframes_are_right_for_the_check_too_where_sound_comes_long_before(
+    tmp_path: Path, segment_type: str
+) -> None:
     late = numbered(tmp_path / "late.mkv", "gt(t,2.6)", seconds=8, sound_s=8)
-    folder, _, _ = make(late, iframes=True, segmentType="fmp4")
+    folder, _, _ = make(late, iframes=True, segmentType=segment_type)
 
     assert not check(folder).errors
 
