@@ -62,7 +62,7 @@ def nearest_keyframes(video: Video, moments: Sequence[Fraction]) -> Iterator[Sho
 
 def length_s(video: Video) -> Fraction:
     """Return how long players say that the video lasts, its sound included, by the file's header; 0 if unknown."""
-    return max(video.duration, Fraction(video.container.duration or 0, av.time_base))
+    return max(video.duration, video.told_length)
 
 
 def read_length_s(video: Video) -> Fraction:

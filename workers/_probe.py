@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from workers._clock import Clock, read_clock
 from workers._stream_ends import first_packet_s, stream_begin, stream_ends, told_end
-from workers._video import open_video
+from workers._video import open_video, told_length
 from workplatform.channels import channel_count
 from workplatform.errors import BadInputError
 
@@ -216,4 +216,5 @@ def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 
 def _duration(container: InputContainer) -> float | None:
-    return container.duration / av.time_base if container.duration and container.duration > 0 else None
+    length = told_length(container, Fraction(container.start_time or 0, av.time_base))
+    return float(length) if length > 0 else None

@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from workers._video import rewind
+from workers._video import rewind, tells_ends, told_length
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Matroska's tag has the language of the track behind it in files of mkvmerge.
@@ -64,8 +64,9 @@ def stream_ends(container: InputContainer, streams: Sequence[Stream]) -> dict[in
     unknown = [stream for stream in streams if told[stream.index] is None]
     ends = {index: end for index, end in told.items() if end is not None}
     if unknown and container.duration:
-        tail = (container.start_time or 0) + container.duration - _TAIL_S * av.time_base
-        ends |= _last_moments(container, unknown, tail)
+        begin = _beginning(container)
+        tail = begin + told_length(container, begin) - _TAIL_S
+        ends |= _last_moments(container, unknown, round(tail * av.time_base))
     if any(stream.index not in ends for stream in unknown):
         ends |= _last_moments(container, unknown, None)
     return ends
@@ -82,7 +83,10 @@ def _told_end(container: InputContainer, stream: Stream) -> float | None:
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base - _beginning(container))
     clock = next((_CLOCK.match(text) for key, text in stream.metadata.items() if key.startswith(_TAG)), None)
-    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else None
+    if clock is None:
+        return None
+    told_s = int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+    return told_s - max(0.0, float(_beginning(container))) if tells_ends(container) else told_s
 
 
 def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int | None) -> dict[int, float]:

@@ -26,8 +26,8 @@ _CONTAINERS = (
     "ty,v210,vc1,vc1test,vivo,vvc,w64,wav,webp,wtv,wv,xmv,yuv4mpegpipe"
 )
 _UNPROBED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "0"}
-_WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-_INDEXED_AT_FIRST_SEEK = "matroska,webm"
+_MATROSKA = "matroska,webm"
+_WITH_FULL_HEADERS = ("mov,mp4,m4a,3gp,3g2,mj2", _MATROSKA)
 # A seek by time may land behind what is first.
 _SOUGHT_BY_BYTES = ("mpegts", "mpeg")
 _REFERENCES = (b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"[reference]", b"v=0")
@@ -57,7 +57,12 @@ class Video:
         """Seconds from the origin to the declared end, or to that of the whole file; 0 if neither is known."""
         if self.declared_end is not None:
             return max((self.declared_end - self.origin) * self.tick, Fraction(0))
-        return Fraction(self.container.duration or 0, av.time_base)
+        return self.told_length
+
+    @property
+    def told_length(self) -> Fraction:
+        """Seconds of the whole file as its header tells; 0 if it does not."""
+        return told_length(self.container, self.origin * self.tick)
 
     @property
     def sample_aspect(self) -> Fraction:
@@ -79,6 +84,20 @@ class Video:
 def is_indexed(container: str) -> bool:
     """Whether a seek in files of this demuxer lands on the very keyframe that it asks for."""
     return container in _WITH_FULL_HEADERS
+
+
+def told_length(container: InputContainer, begin: Fraction) -> Fraction:
+    """Return how long a file that begins at `begin` lasts as its header tells, in seconds; 0 if it does not."""
+    length = Fraction(container.duration or 0, av.time_base)
+    return length - begin if tells_ends(container) and 0 < begin < length else length
+
+
+def tells_ends(container: InputContainer) -> bool:
+    """Whether the header tells when the file and its streams end, on their clock, for how long they last.
+
+    In Matroska the library writes the one for the other, which differ where the clock does not begin at zero.
+    """
+    return container.format.name == _MATROSKA and container.metadata.get("ENCODER", "").startswith("Lavf")
 
 
 def rewind(container: InputContainer, moment: int, stream: VideoStream | None = None) -> None:
@@ -117,7 +136,7 @@ def _has_index(container: InputContainer) -> bool:
 
     In a Matroska file that is cut off, or has no index, it fails, and what comes before the second keyframe is lost.
     """
-    if container.format.name == _INDEXED_AT_FIRST_SEEK:
+    if container.format.name == _MATROSKA:
         try:
             container.seek(0)
         except av.FFmpegError:
@@ -176,7 +195,9 @@ def _describe(container: InputContainer, name: str) -> Video:
             other.discard = Discard.all
     end = None
     if stream.duration:
-        end = (stream.start_time if stream.start_time is not None else origin) + stream.duration
+        begin = stream.start_time if stream.start_time is not None else origin
+        is_end = tells_ends(container) and 0 < begin < stream.duration
+        end = stream.duration if is_end else begin + stream.duration
     return Video(name, container, stream, tick, origin, end)
 
 

@@ -120,6 +120,8 @@ def ticking(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.flv", ()),
         ("a.avi", ()),
         ("late.ts", ("-output_ts_offset", "5000")),
+        ("late.mkv", ("-output_ts_offset", "5000")),
+        ("late_live.mkv", ("-live", "1", "-output_ts_offset", "5000")),
     ],
 )
 def test_a_cue_shows_the_keyframe_nearest_to_its_middle(

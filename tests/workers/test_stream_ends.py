@@ -15,7 +15,15 @@ WITHOUT_HEADER = ("-f", "matroska", "-live", 1)
 
 @pytest.mark.parametrize(("picture_s", "sound_s"), [(3, 2), (2, 16), (16, 2)])
 @pytest.mark.parametrize(
-    ("name", "options"), [("told.mp4", ()), ("told.mkv", ()), ("untold.flv", ()), ("untold.mkv", WITHOUT_HEADER)]
+    ("name", "options"),
+    [
+        ("told.mp4", ()),
+        ("told.mkv", ()),
+        ("told_late.mkv", ("-output_ts_offset", 7)),
+        ("untold.flv", ()),
+        ("untold.mkv", WITHOUT_HEADER),
+        ("untold_late.mkv", (*WITHOUT_HEADER, "-output_ts_offset", 7)),
+    ],
 )
 def test_ends_are_found_in_the_header_near_the_end_or_in_all_of_it(
     tmp_path: Path, name: str, options: tuple[object, ...], picture_s: int, sound_s: int

@@ -110,8 +110,9 @@ def test_a_timestamp_is_a_clock_time_or_seconds(written: str, seconds: float) ->
     assert parse_moment(written).seconds(duration=parse_moment("9").value) == seconds
 
 
-def test_a_timestamp_may_be_a_share(tmp_path: Path) -> None:
-    video = numbered_video(tmp_path / "a.mp4", *X264, seconds=2)
+@pytest.mark.parametrize(("name", "options"), [("a.mp4", ()), ("late.mkv", ("-output_ts_offset", "7"))])
+def test_a_timestamp_may_be_a_share(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    video = numbered_video(tmp_path / name, *X264, *options, seconds=2)
     assert [taken(video, timestamp=share)[0]["timestamp"] for share in ("0%", "50%", "100%")] == [0, 1, 1.96]
 
 
