@@ -14,7 +14,7 @@ from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
 from workers._deploy_left_out import say_what_is_left_out
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult, Stashed
-from workers._deploy_place import Place
+from workers._deploy_place import Place, by_whom, is_told_at_once, was_by
 from workers._deploy_restoring import begin, bring, keep, own_git, restore
 from workers._deploy_snapshot import forget, mark_of, marks, take
 from workers._git import Git, drop_stale_locks
@@ -49,14 +49,18 @@ class WorkingCopy:
             self.job.log("an earlier deploy was cut off: putting back what was there before it")
             restore(self.job, self.git, self.place, under_way)
             return None
-        if under_way["job"] == self.job.id:
-            return self._conclude(self._own(), under_way)
+        if was_by(under_way, self.job, self.payload):
+            is_due = is_told_at_once(under_way, self.job, self.payload)
+            return self._conclude(self._own(), under_way) if is_due else None
         self.place.journal.close()
         return None
 
     def deploy(self, commit: str) -> DeployResult:
         """Check out a commit, build and check it; puts back what was there if that fails, and says so."""
         own = self._own()
+        done = self.place.journal.read()
+        if done is not None and done["commit"] == commit:
+            return self._conclude(own, done)
         previous = self._require_usable(own)
         self.job.stage("checking out")
         self.job.confirm()
@@ -69,7 +73,8 @@ class WorkingCopy:
             left = self._left(own)
             self.job.confirm()
             self.place.built.write({"marks": left})
-            done = {**journal, "phase": "done", "commit": commit}
+            told = {name: journal[name] for name in ("job", "attempt", "asked", "previous", "stashed")}
+            done = {**told, "phase": "done", "commit": commit}
             self.place.journal.write(done)
         except Exception as error:
             raise_with(self._put_back(journal), error)
@@ -107,7 +112,7 @@ class WorkingCopy:
     def _new_journal(self, previous: str | None) -> dict[str, Any]:
         journal: dict[str, Any] = {
             "phase": "copying",
-            "job": self.job.id,
+            **by_whom(self.job, self.payload),
             "previous": previous,
             "branch": None,
             "stashed": None,
@@ -208,13 +213,12 @@ class WorkingCopy:
         return self.job.isolated(marks, self.place.directory, names)
 
     def _conclude(self, own: Git, journal: Mapping[str, Any]) -> DeployResult:
-        """Tell what was done; it is, whatever becomes of the job now, and may be told again."""
+        """Tell what was done; it is, whatever becomes of the job now. For this to be told again the journal stays."""
         commit, previous = journal["commit"], journal["previous"]
         calm = self.job.closing(_RESTORED_WITHIN)
         with suppress(JobError):  # the next copy is made in its place
             calm.isolated(forget, self.place.snapshot)
         found = calm.isolated(facts, self.place.directory / ".git", own.env, commit, previous, MOST_LISTED)
-        self.place.journal.close()
         return DeployResult(
             commit=commit,
             previous_commit=previous,

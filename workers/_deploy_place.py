@@ -1,16 +1,19 @@
 """The folder beside a project's: its lock, its journal, its store of commits, its caches."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from workers._deploy_models import DeployPayload
+from workplatform.context import JobContext
 from workplatform.errors import BadInputError
 
 _LOOK_S: Final = 0.1
@@ -117,6 +120,30 @@ class Journal:
         """Remove the document."""
         self.path.unlink(missing_ok=True)
         sync_folder(self.path.parent)
+
+
+def by_whom(job: JobContext, payload: DeployPayload) -> dict[str, Any]:
+    """Return what a journal has of the attempt that writes it."""
+    asked = hashlib.sha256(payload.model_dump_json().encode()).hexdigest()
+    return {"job": job.id, "attempt": job.attempt, "asked": asked}
+
+
+def was_by(journal: Mapping[str, Any], job: JobContext, payload: DeployPayload) -> bool:
+    """Whether a journal is of an earlier attempt of this job, that was asked for the same.
+
+    If it did that, and the worker died or was stopped before the job had ended, only its result is left to tell.
+    """
+    mine = by_whom(job, payload)
+    return all(journal.get(name) == mine[name] for name in ("job", "asked"))
+
+
+def is_told_at_once(journal: Mapping[str, Any], job: JobContext, payload: DeployPayload) -> bool:
+    """Whether nothing has to be fetched before the result of `was_by` is told.
+
+    Somebody who retries a job that has ended, which begins at its first attempt again, wants what the branch is now.
+    An attempt that its worker's stop has ended has no number of its own either.
+    """
+    return payload.rollback or int(journal["attempt"]) < job.attempt
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from workers._deploy_failing import raise_with
 from workers._deploy_health import check_health
 from workers._deploy_left_out import say_what_is_left_out
 from workers._deploy_models import MOST_LISTED, DeployPayload, DeployResult
-from workers._deploy_place import Journal, Place, sync_folder
+from workers._deploy_place import Journal, Place, by_whom, is_told_at_once, sync_folder, was_by
 from workers._deploy_snapshot import forget
 from workers._git import Git
 from workers._git_reading import Facts, facts
@@ -44,21 +44,28 @@ class Releases:
         if under_way is None:
             return None
         has_switched = under_way["release"] == self._current()
-        if has_switched and under_way.get("job") == self.job.id:
-            return self._conclude(under_way)
+        if has_switched and was_by(under_way, self.job, self.payload):
+            return self._conclude(under_way) if is_told_at_once(under_way, self.job, self.payload) else None
+        if under_way.get("phase") != "done":
+            self._undo(under_way, has_switched=has_switched)
+        self.place.journal.close()
+        return None
+
+    def _undo(self, under_way: Mapping[str, Any], *, has_switched: bool) -> None:
         if not under_way.get("rolledBack"):
             self._clear(self.job, str(under_way["release"]))
         elif has_switched:
             self._put_first(str(under_way["left"]))
-        self.place.journal.close()
-        return None
 
     def deploy(self, commit: str) -> DeployResult:
         """Make a release, build and check it, and switch to it; nothing is switched if anything fails."""
+        done = self.place.journal.read()
+        if done is not None and done["commit"] == commit:
+            return self._conclude(done)
         self._require_usable()
         name = self._new_name(commit)
         self.job.stage("checking out")
-        journal = {"release": name, "commit": commit, "job": self.job.id, **self._before()}
+        journal = {"release": name, "commit": commit, **self._before()}
         self.place.journal.write(journal)
         try:
             self._check_out(name, commit)
@@ -85,7 +92,7 @@ class Releases:
         if current is None or not good:
             raise BadInputError("there is no earlier release to go back to")
         earlier = good[-1]
-        journal = {"release": earlier["release"], "commit": earlier["commit"], "job": self.job.id, **self._before()}
+        journal = {"release": earlier["release"], "commit": earlier["commit"], **self._before()}
         self.job.confirm()
         self.place.journal.write({**journal, "rolledBack": True})
         self._switch(earlier["release"])
@@ -131,11 +138,11 @@ class Releases:
         listed: list[dict[str, Any]] = (self._register.read() or {}).get("releases", [])
         return [entry for entry in listed if (self._folder / entry["release"]).is_dir()]
 
-    def _before(self) -> dict[str, str | None]:
-        """Return what is current, for the journal of what comes."""
+    def _before(self) -> dict[str, Any]:
+        """Return by whom what comes is made, and what is current, for its journal."""
         current = self._current()
         commits = {entry["release"]: entry["commit"] for entry in self._listed()}
-        return {"left": current, "previous": commits.get(current)}
+        return {**by_whom(self.job, self.payload), "left": current, "previous": commits.get(current)}
 
     def _list(self, entries: list[dict[str, Any]]) -> None:
         self._register.write({"releases": entries})
@@ -208,15 +215,17 @@ class Releases:
         self._list(self._listed())
 
     def _conclude(self, journal: Mapping[str, Any]) -> DeployResult:
-        """Do what is left to do after the switch, and tell; may be repeated, and nothing takes the switch back."""
+        """Do what is left to do after the switch, and tell; may be repeated, and nothing takes the switch back.
+
+        The journal stays for an attempt that has to tell it again.
+        """
         calm = self.job.closing(_CLEANED_WITHIN)
         if journal.get("rolledBack"):
             self._put_first(str(journal["left"]))
         else:
             self._prune(calm)
-        result = self._result(calm, journal)
-        self.place.journal.close()
-        return result
+        self.place.journal.write({**journal, "phase": "done"})
+        return self._result(calm, journal)
 
     def _put_first(self, name: str) -> None:
         """Have a release be the first to go, and none to go back to."""

@@ -53,6 +53,7 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
     children: ChildPool | None = None,
     outbound: Outbound | None = None,
     account: Account | None = None,
+    job_id: str = _JOB_ID,
     attempt: int = 1,
     is_tried_again: bool = False,
     secrets: Callable[[str], str] = no_secret,
@@ -65,17 +66,17 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
     for a later one, with a higher number, to resume.
     """
     state = root / ".workplatform"
-    pulse = Pulse(_JOB_ID, attempt, time_limit=time_limit, on_change=threading.Event())
+    pulse = Pulse(job_id, attempt, time_limit=time_limit, on_change=threading.Event())
     roots = Roots([root], base=root, reserved=[state])
     journals = Journals(state / "attempts")
     outbound = outbound or Outbound(allowed_hosts=(), allow_loopback=True)
-    local = LocalFiles(roots, journals.open(_JOB_ID, attempt), state / "work", pulse.check)
+    local = LocalFiles(roots, journals.open(job_id, attempt), state / "work", pulse.check)
     remotes = Remotes(outbound, S3(account or Account(), outbound), TraceFolder(state / "uploads"))
     files = AttemptFiles(local, remotes, pulse)
     notes: list[Mapping[str, Any]] = []
     pool = children or ChildPool(preload=preload)
     job = JobContext(
-        job_id=_JOB_ID,
+        job_id=job_id,
         attempt=attempt,
         reporter=pulse,
         files=files,
@@ -98,7 +99,7 @@ def inline_job(  # noqa: PLR0913 - the parts of an attempt that a test may choos
         run.look()
         files.discard(keep=not has_ended)
         if has_ended:
-            journals.close_job(_JOB_ID, attempt)
+            journals.close_job(job_id, attempt)
         if children is None:
             pool.close()
 

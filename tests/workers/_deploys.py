@@ -20,15 +20,29 @@ class Project:
         self.stages: list[str] = []
         self.run: InlineRun | None = None
         self._children = children
+        self._jobs = 0
+        self._attempt = 1
 
     def deploy(self, **more: Any) -> dict[str, Any]:
-        """Deploy; returns the result as the wire has it."""
+        """Deploy by a new job; returns the result as the wire has it."""
+        self._jobs, self._attempt = self._jobs + 1, 1
+        return self._deploy(more)
+
+    def deploy_again(self, *, costs: int = 1, **more: Any) -> dict[str, Any]:
+        """Deploy by the next attempt of the last job; if its worker was stopped, that `costs` none."""
+        self._attempt += costs
+        return self._deploy(more)
+
+    def _deploy(self, more: dict[str, Any]) -> dict[str, Any]:
         payload: dict[str, Any] = {"projectId": "p", "directory": "site"}
         if not more.get("rollback"):
             payload["repoUrl"] = "repo"
             if not {"branch", "commit", "tag"} & more.keys():
                 payload["branch"] = "main"
-        with inline_job(self.root, children=self._children, secrets=self._secret) as run:
+        job_id, attempt = f"job_{self._jobs:026}", self._attempt
+        with inline_job(
+            self.root, children=self._children, secrets=self._secret, job_id=job_id, attempt=attempt
+        ) as run:
             return self._run(run, {**payload, **more})
 
     def _run(self, run: InlineRun, payload: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,8 @@ import pytest
 from tests.workers._deploys import Project
 from tests.workers._repositories import Repository
 from workers import _deploy_releases
-from workers._deploy_place import Journal
+from workers._deploy_releases import Releases
 from workers.deploy import deploy
-from workplatform import testing
 from workplatform.children import ChildPool
 from workplatform.context import JobContext
 from workplatform.errors import BadInputError, BuildFailedError, HealthCheckError
@@ -45,7 +44,7 @@ class WorkerDiedError(BaseException):
     """A worker has died here."""
 
 
-def die(_journal: Journal) -> None:
+def die(*_: object) -> None:
     raise WorkerDiedError
 
 
@@ -136,19 +135,55 @@ def test_a_rollback_goes_back_step_by_step_and_forward_again_by_a_deploy(
     assert project.deploy(rollback=True, strategy="releases")["release"] == first["release"], "not the broken one"
 
 
+@pytest.mark.parametrize("step", ["_conclude", "_result"])
 def test_an_attempt_that_was_cut_off_after_the_switch_is_ended_and_not_done_again(
-    project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
+    step: str, project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [project.deploy(strategy="releases", commit=repository.commit("Go on"), branch=None) for _ in range(3)]
     for more, wanted in (({"rollback": True}, made[1]), ({"commit": made[0]["commit"]}, made[0])):
         with monkeypatch.context() as patch, pytest.raises(WorkerDiedError):
-            patch.setattr(Journal, "close", die)
+            patch.setattr(Releases, step, die)
             project.deploy(strategy="releases", **more)
         switched, there = current(project), releases(project)
-        result = project.deploy(strategy="releases", **more)
+        result = project.deploy_again(strategy="releases", **more)
         assert (result["commit"], result["release"]) == (wanted["commit"], switched)
         assert (current(project), releases(project)) == (switched, there)
     assert result["previousCommit"] == made[1]["commit"]
+
+
+@pytest.mark.parametrize("costs", [1, 0], ids=["its worker died", "its worker was stopped"])
+def test_an_attempt_that_could_not_tell_its_end_is_told_and_not_done_again(
+    costs: int, project: Project, repository: Repository
+) -> None:
+    made = [project.deploy(strategy="releases", commit=repository.commit("Go on"), branch=None) for _ in range(4)]
+    back = project.deploy(strategy="releases", rollback=True)
+    again = project.deploy_again(costs=costs, strategy="releases", rollback=True)
+    assert again | {"duration": 0} == back | {"duration": 0}
+    assert current(project) == made[2]["release"], "back once, not twice"
+    told = project.deploy(strategy="releases")
+    again = project.deploy_again(costs=costs, strategy="releases")
+    assert again | {"duration": 0} == told | {"duration": 0}
+    assert project.deploy(strategy="releases")["previousCommit"] == told["commit"], "told to that job alone"
+
+
+def test_a_job_that_is_retried_later_deploys_what_the_branch_is_then(project: Project, repository: Repository) -> None:
+    project.deploy(strategy="releases")
+    commit = repository.commit("Go on", page="two")
+    assert project.deploy_again(costs=0, strategy="releases")["commit"] == commit
+    assert project.deploy_again(costs=0, strategy="releases", buildCommand="touch built")["commit"] == commit
+    assert project.read("current/built") == "", "asked for something else, it does that"
+
+
+def test_a_release_that_was_left_by_hand_stays_though_it_was_the_last_to_be_made(
+    project: Project, repository: Repository
+) -> None:
+    first = project.deploy(strategy="releases")["release"]
+    repository.commit("Go on", page="two")
+    second = project.deploy(strategy="releases")["release"]
+    (project.site / "current").unlink()
+    (project.site / "current").symlink_to(f"releases/{first}")
+    third = project.deploy(strategy="releases")["release"]
+    assert releases(project) == sorted([first, second, third])
 
 
 def test_a_release_that_was_removed_in_part_is_never_gone_back_to(
@@ -161,7 +196,6 @@ def test_a_release_that_was_removed_in_part_is_never_gone_back_to(
         patch.setattr(JobContext, "isolated", called_here)
         project.deploy(strategy="releases", keepReleases=1)
     assert releases(project) == sorted([first, current(project)])
-    monkeypatch.setattr(testing, "_JOB_ID", "job_00000000000000000000000001")
     with pytest.raises(BadInputError, match="no earlier release"):
         project.deploy(strategy="releases", rollback=True)
     assert project.read("current/page") == "two"
