@@ -85,13 +85,7 @@ class Releases:
     def roll_back(self) -> DeployResult:
         """Switch to the release that was current before; the one that is left is never gone back to."""
         self.job.stage("switching")
-        current, listed = self._current(), self._listed()
-        names = [entry["release"] for entry in listed]
-        at = names.index(current) if current in names else 0
-        good = [entry for entry in listed[:at] if not entry.get("wasLeft")]
-        if current is None or not good:
-            raise BadInputError("there is no earlier release to go back to")
-        earlier = good[-1]
+        current, earlier = self._current(), self._earlier()
         journal = {"release": earlier["release"], "commit": earlier["commit"], **self._before()}
         self.job.confirm()
         self.place.journal.write({**journal, "rolledBack": True})
@@ -111,9 +105,26 @@ class Releases:
     def _register(self) -> Journal:
         return Journal(self.place.state / "releases.json")
 
-    def _require_usable(self) -> None:
+    def _earlier(self) -> dict[str, Any]:
+        """Return the release to go back to: there, and older than the current one, which may have been removed."""
+        self._require_link()
+        made, current, link = self._made(), self._current(), f"{self.payload.directory}/current"
+        names = [entry["release"] for entry in made]
+        if current is None:
+            raise BadInputError(f"there is no current release to go back from: {link} is not there")
+        if current not in names:
+            raise BadInputError(f"{link} leads to {self._link.readlink()}, which is no release that is known here")
+        good = [entry for entry in made[: names.index(current)] if self._is_there(entry) and not entry.get("wasLeft")]
+        if not good:
+            raise BadInputError("there is no earlier release to go back to")
+        return good[-1]
+
+    def _require_link(self) -> None:
         if self._link.exists() and not self._link.is_symlink():
             raise BadInputError(f"{self.payload.directory}/current is no link; move it away first")
+
+    def _require_usable(self) -> None:
+        self._require_link()
         if self._folder.is_symlink() or (self._folder.exists() and not self._folder.is_dir()):
             raise BadInputError(f"{self.payload.directory}/releases is no folder; move it away first")
         try:
@@ -135,13 +146,20 @@ class Releases:
 
     def _listed(self) -> list[dict[str, Any]]:
         """Return the releases that are there, the one that was current last at the end."""
-        listed: list[dict[str, Any]] = (self._register.read() or {}).get("releases", [])
-        return [entry for entry in listed if (self._folder / entry["release"]).is_dir()]
+        return [entry for entry in self._made() if self._is_there(entry)]
+
+    def _made(self) -> list[dict[str, Any]]:
+        """Return the same, with those that somebody else has removed since the last deploy."""
+        made: list[dict[str, Any]] = (self._register.read() or {}).get("releases", [])
+        return made
+
+    def _is_there(self, entry: Mapping[str, Any]) -> bool:
+        return (self._folder / str(entry["release"])).is_dir()
 
     def _before(self) -> dict[str, Any]:
         """Return by whom what comes is made, and what is current, for its journal."""
         current = self._current()
-        commits = {entry["release"]: entry["commit"] for entry in self._listed()}
+        commits = {entry["release"]: entry["commit"] for entry in self._made()}
         return {**by_whom(self.job, self.payload), "left": current, "previous": commits.get(current)}
 
     def _list(self, entries: list[dict[str, Any]]) -> None:

@@ -135,6 +135,28 @@ def test_a_rollback_goes_back_step_by_step_and_forward_again_by_a_deploy(
     assert project.deploy(rollback=True, strategy="releases")["release"] == first["release"], "not the broken one"
 
 
+def test_a_rollback_goes_back_from_a_release_that_somebody_removed(project: Project, repository: Repository) -> None:
+    first, second, third = (
+        project.deploy(strategy="releases", commit=repository.commit("Go on"), branch=None) for _ in range(3)
+    )
+    shutil.rmtree((project.site / "current").resolve())
+    back = project.deploy(strategy="releases", rollback=True)
+    assert (back["release"], back["previousCommit"]) == (second["release"], third["commit"])
+    assert project.deploy(strategy="releases", rollback=True)["release"] == first["release"]
+
+
+def test_why_a_rollback_knows_no_way_back_is_told(project: Project, repository: Repository) -> None:
+    for _ in range(2):
+        project.deploy(strategy="releases", commit=repository.commit("Go on"), branch=None)
+    link = project.site / "current"
+    link.unlink()
+    with pytest.raises(BadInputError, match="site/current is not there"):
+        project.deploy(strategy="releases", rollback=True)
+    link.symlink_to("../elsewhere")
+    with pytest.raises(BadInputError, match=r"site/current leads to \.\./elsewhere, which is no release"):
+        project.deploy(strategy="releases", rollback=True)
+
+
 @pytest.mark.parametrize("step", ["_conclude", "_result"])
 def test_an_attempt_that_was_cut_off_after_the_switch_is_ended_and_not_done_again(
     step: str, project: Project, repository: Repository, monkeypatch: pytest.MonkeyPatch
@@ -226,7 +248,7 @@ def test_folders_that_are_not_ours_are_left_alone(project: Project) -> None:
     (project.site / "current").mkdir(parents=True)
     with pytest.raises(BadInputError, match="current is no link"):
         project.deploy(strategy="releases")
-    with pytest.raises(BadInputError, match="no earlier release"):
+    with pytest.raises(BadInputError, match="current is no link; move it away"):
         project.deploy(rollback=True, strategy="releases")
     (project.root / "file").write_text("mine")
     with pytest.raises(BadInputError, match="cannot be made: not a directory"):
