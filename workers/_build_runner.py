@@ -31,7 +31,12 @@ _ENDED: Final = 1
 def main(verdict: str, seconds: str, most_bytes: str, command: str) -> int:
     """Run the command; returns its exit code, 1 if it was ended from here."""
     _become_reaper()
-    build = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, preexec_fn=_die_with_runner)  # noqa: PLW1509 - one thread
+    build = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        stdin=subprocess.DEVNULL,
+        process_group=0,  # scripts say `kill 0` to end what they started
+        preexec_fn=_die_with_runner,  # noqa: PLW1509 - one thread
+    )
     reason = _watch(build, time.monotonic() + float(seconds), int(most_bytes))
     end_descendants()
     if reason:

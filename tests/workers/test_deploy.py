@@ -174,6 +174,13 @@ def test_a_build_is_bounded(project: Project, command: str, bounds: dict[str, fl
         project.deploy(buildCommand=command, **bounds)
 
 
+def test_a_build_is_a_process_group_of_its_own(project: Project) -> None:
+    project.deploy(buildCommand="trap : TERM; sleep 60 & kill 0; echo built > other")
+    assert project.read("other") == "built\n", "scripts end so what they started"
+    with pytest.raises(BuildFailedError, match=r"code 137 \(signal 9\)"):
+        project.deploy(buildCommand="kill -9 0")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what processes share")
 def test_what_the_processes_of_a_build_share_counts_once(project: Project) -> None:
     (project.root / "share.py").write_text(
