@@ -37,9 +37,15 @@ def plan_of(payload: EncodePayload, film: Film, source: Path) -> tuple[Plan, lis
 
 
 def _span(payload: EncodePayload, film: Film) -> Span:
-    """Return the part to take. Where the clock begins anew, it does not tell where to seek to."""
-    span = span_of(payload.trim, film.video.container, film.video.duration_s, film.tick)
-    return replace(span, seek_s=0.0, run_up_s=span.start_s) if film.video.begins_anew else span
+    """Return the part to take.
+
+    Where the clock begins anew, it does not tell where to seek to. From before the first picture, a seek would go to
+    that one, and leave out the sound before it.
+    """
+    video = film.video
+    span = span_of(payload.trim, video.container, video.duration_s, film.tick)
+    is_early = span.start_s < (video.begin_s or 0.0)
+    return replace(span, seek_s=0.0, run_up_s=span.start_s) if video.begins_anew or is_early else span
 
 
 def without_copies(plan: Plan, payload: EncodePayload) -> Plan:

@@ -19,6 +19,16 @@ def times_of(path: Path) -> list[float]:
         return [frame.time for frame in container.decode(video=0) if frame.time is not None]
 
 
+def heard_from_s(path: Path) -> float:
+    """Return when the first packet of sound comes that is no silence."""
+    with av.open(f"file:{path}") as container:
+        return next(
+            frame.time
+            for frame in container.decode(audio=0)
+            if frame.time is not None and max(map(abs, memoryview(frame.planes[0]).cast("f"))) > 0.05
+        )
+
+
 def brightness(path: Path) -> list[list[int]]:
     """Return the first picture as 8 by 8 levels of grey."""
     with av.open(f"file:{path}") as container:
@@ -171,6 +181,18 @@ def test_a_clock_that_does_not_start_at_zero_changes_nothing(tmp_path: Path) -> 
 
     assert (len(whole.times), len(part.times)) == (175, 25)
     assert 0 <= part.times[0] < 0.04
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.ts"])
+def test_a_part_from_before_the_first_picture_has_the_sound_from_there_on(tmp_path: Path, name: str) -> None:
+    late = ("-itsoffset", 3, *samples.picture(SMALL, duration=3))
+    tone = ("-f", "lavfi", "-i", "sine=duration=6:sample_rate=48000")
+    samples.ffmpeg(*late, *tone, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", tmp_path / name)
+
+    made = make(tmp_path / name, "part.mp4", trim={"start": 1, "end": 5})
+
+    assert len(made.times) == 50 and made.times[0] == pytest.approx(2, abs=0.03)
+    assert heard_from_s(made.path) < 0.05
 
 
 def test_a_truncated_video_is_encoded_as_far_as_it_goes(tmp_path: Path) -> None:
