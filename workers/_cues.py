@@ -1,11 +1,12 @@
 """The texts of subtitle tracks, read from a video and written as WebVTT; reading runs in an isolated child."""
 
+import html
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -28,6 +29,12 @@ _ESCAPES = {"N": "\n", "n": "\n", "h": "\u00a0", "{": "{", "}": "}"}
 _STYLES = "biu"
 _BOLD_FROM = 700
 _TOP = frozenset({"an7", "an8", "an9", "a5", "a6", "a7"})
+# The decoder of WebVTT gives the place of a text beside it, and leaves the letters that are told by their numbers.
+_PLACE: Final = "webvtt_settings"
+_LINE = re.compile(r"(?:^|\s)line:(\d+)(?:\.\d+)?(%?)")
+_NUMBERED_LETTER = re.compile(r"&#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6});")
+# Above the middle of the picture, which has some fifteen lines.
+_TOP_LINES, _TOP_PERCENT = 8, 50
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -83,13 +90,24 @@ def _decoded(packet: "Packet[Any]", decoder: SubtitleCodecContext) -> Iterable[C
     if decoded is None:
         return
     end_s = 0.0 if decoded.end_display_time == _UNKNOWN_MS else decoded.end_display_time / 1000
+    is_placed_on_top = _is_on_top(packet)
     for line in decoded:
         if not isinstance(line, AssSubtitle):
             continue
-        fields = line.ass.decode("utf-8", "replace").split(",", _FIELDS_BEFORE_TEXT)
-        text, is_on_top = webvtt_text(fields[-1], is_styled=decoder.name in {"ass", "ssa"})
+        written = line.ass.decode("utf-8", "replace").split(",", _FIELDS_BEFORE_TEXT)[-1]
+        if decoder.name == "webvtt":
+            written = _NUMBERED_LETTER.sub(lambda letter: html.unescape(letter[0]), written)
+        text, is_on_top = webvtt_text(written, is_styled=decoder.name in {"ass", "ssa"})
         if text:
-            yield Cue(decoded.start_display_time / 1000, end_s, text, is_on_top)
+            yield Cue(decoded.start_display_time / 1000, end_s, text, is_on_top or is_placed_on_top)
+
+
+def _is_on_top(packet: "Packet[Any]") -> bool:
+    """Whether a text of WebVTT is placed in the upper half of the picture."""
+    if not packet.has_sidedata(_PLACE):
+        return False
+    line = _LINE.search(bytes(packet.get_sidedata(_PLACE)).decode("utf-8", "replace"))
+    return line is not None and int(line[1]) < (_TOP_PERCENT if line[2] else _TOP_LINES)
 
 
 def _with_ends(cues: Iterable[Cue]) -> list[Cue]:

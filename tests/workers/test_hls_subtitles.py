@@ -49,6 +49,21 @@ def test_webvtt_stays_what_it_says(made: Made) -> None:
     ]
 
 
+def test_webvtt_stays_on_top_and_keeps_letters_told_by_number(tmp_path: Path) -> None:
+    top = "00:01.000 --> 00:02.000 position:20% line:0\nIt&#39;s &#x2191; &amp; &lt;up&gt;\n"
+    upper = "00:03.000 --> 00:04.000 line:10%,start\nupper\n"
+    lower = "00:05.000 --> 00:06.000 line:84%\nlower\n"
+    last = "00:07.000 --> 00:08.000 line:-1\nlast\n"
+    (tmp_path / "texts.vtt").write_text("\n".join(("WEBVTT\n", top, upper, lower, last)))
+    video = (*samples.picture("160x90", 10, 8), "-i", tmp_path / "texts.vtt", "-c:s", "copy")
+    samples.ffmpeg(*video, tmp_path / "film.mkv")
+
+    shown = cues_of(make(tmp_path / "film.mkv", subtitles=True).folder / "subtitles-1")
+
+    told = {cue.text: cue.settings for cues in shown for cue in cues}
+    assert told == {"It's \u2191 & <up>": "line:0", "upper": "line:0", "lower": "", "last": ""}
+
+
 def test_the_master_offers_subtitles_with_every_variant(made: Made) -> None:
     offered = read_media(made.folder / "master.m3u8", "SUBTITLES")
 
