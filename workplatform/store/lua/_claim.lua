@@ -18,7 +18,7 @@ local function claim_job(id, claimant, message)
   if tonumber(record[23] or 1) > SCHEMA_VERSION then return {'gone', 'newer'} end
   local expires, deadline = tonumber(record[15] or nil), tonumber(record[16] or nil)
   -- The scheduler is about to end it.
-  if math.min(expires or now, deadline or now) < now then return {'gone', 'expired'} end
+  if math.min(expires or math.huge, deadline or math.huge) <= now then return {'gone', 'expired'} end
   if record[17] and not is_current(record[17]) then
     end_job(id, 'cancelled', 'job:cancelled', 'the job that it tells of has gone on', '', false)
     return {'gone', 'cancelled'}
