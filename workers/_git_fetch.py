@@ -10,6 +10,7 @@ from typing import Final
 
 from workers._browser_proxy import GuardedProxy
 from workers._deploy_models import DeployPayload
+from workers._deploy_place import remove
 from workers._git import (
     Git,
     command_settings,
@@ -72,6 +73,9 @@ def _make(git: Git, repository: Path) -> None:
     if not ((repository / "HEAD").is_file() and (repository / "objects").is_dir()):
         git.run("init", "--bare", "--quiet", "--template=", repository)
     drop_stale_locks(repository)
+    # A fetch that was killed leaves what it had received, which may be as large as the repository.
+    for left in list((repository / "objects").rglob("tmp_*")):
+        remove(left)
     config = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfilemode = true\n"
     (repository / "config").write_text(config, encoding="utf-8")
     for name in ("info/attributes", "info/grafts", "objects/info/alternates", "config.worktree"):

@@ -75,6 +75,16 @@ def test_a_force_pushed_branch_is_deployed_as_it_is_now(project: Project, reposi
     assert project.deploy()["subject"] == "Begin anew"
 
 
+def test_what_a_killed_fetch_had_received_is_removed_by_the_next(project: Project, repository: Repository) -> None:
+    project.deploy()
+    objects = project.root / ".site.deploy" / "repo.git" / "objects"
+    (objects / "pack" / "tmp_pack_2b3xYz").write_bytes(b"PACK")
+    (objects / "tmp_objdir-incoming-1aB" / "pack").mkdir(parents=True)
+    commit = repository.commit("Go on", page="two")
+    assert project.deploy()["commit"] == commit
+    assert list(objects.rglob("tmp_*")) == []
+
+
 def test_commits_and_tags_are_deployed_exactly(project: Project, repository: Repository) -> None:
     first = repository.git("rev-parse", "HEAD")
     repository.git("tag", "--annotate", "v1", "--message", "one")
