@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from workers._video import rewind, tells_ends, told_length
+from workers._video import lasting, rewind, told_length
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 # Matroska's tag has the language of the track behind it in files of mkvmerge.
@@ -86,7 +86,7 @@ def _told_end(container: InputContainer, stream: Stream) -> float | None:
     if clock is None:
         return None
     told_s = int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-    return told_s - max(0.0, float(_beginning(container))) if tells_ends(container) else told_s
+    return lasting(container, told_s, float(_beginning(container)))
 
 
 def _last_moments(container: InputContainer, streams: Sequence[Stream], begin: int | None) -> dict[int, float]:

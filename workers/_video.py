@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import RawIOBase
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import av
 import av.logging
@@ -35,6 +35,7 @@ _MAX_PIXELS = 1 << 27
 # A file on disk, or one whose bytes the library gets from us and can get from nowhere else.
 Medium: TypeAlias = Path | RawIOBase
 _SNIFFED_BYTES = 512
+_Time = TypeVar("_Time", int, float, Fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,17 @@ def is_indexed(container: str) -> bool:
 
 def told_length(container: InputContainer, begin: Fraction) -> Fraction:
     """Return how long a file that begins at `begin` lasts as its header tells, in seconds; 0 if it does not."""
-    length = Fraction(container.duration or 0, av.time_base)
-    return length - begin if tells_ends(container) and 0 < begin < length else length
+    return lasting(container, Fraction(container.duration or 0, av.time_base), begin)
 
 
-def tells_ends(container: InputContainer) -> bool:
-    """Whether the header tells when the file and its streams end, on their clock, for how long they last.
+def lasting(container: InputContainer, told: _Time, begin: _Time) -> _Time:
+    """Return how long the file, or a stream of it, lasts that begins at `begin` and of which the header tells `told`.
 
-    In Matroska the library writes the one for the other, which differ where the clock does not begin at zero.
+    In Matroska the library writes when they end, on their clock, for how long they last, which differs where the clock
+    does not begin at zero.
     """
-    return container.format.name == _MATROSKA and container.metadata.get("ENCODER", "").startswith("Lavf")
+    tells_end = container.format.name == _MATROSKA and container.metadata.get("ENCODER", "").startswith("Lavf")
+    return told - begin if tells_end and 0 < begin < told else told
 
 
 def rewind(container: InputContainer, moment: int, stream: VideoStream | None = None) -> None:
@@ -196,8 +198,7 @@ def _describe(container: InputContainer, name: str) -> Video:
     end = None
     if stream.duration:
         begin = stream.start_time if stream.start_time is not None else origin
-        is_end = tells_ends(container) and 0 < begin < stream.duration
-        end = stream.duration if is_end else begin + stream.duration
+        end = begin + lasting(container, stream.duration, begin)
     return Video(name, container, stream, tick, origin, end)
 
 
